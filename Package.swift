@@ -72,6 +72,10 @@ let package = Package(
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
+
+    // Tests mirror Sources.
+    .testTarget(
+      name: "CatalogTests", dependencies: ["Catalog", "Engine"], path: "Tests/CatalogTests", swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )
