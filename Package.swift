@@ -72,6 +72,11 @@ let package = Package(
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
+
+    // Tests mirror Sources.
+    .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
+    .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )
