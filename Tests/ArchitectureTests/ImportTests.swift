@@ -4,6 +4,7 @@ import Testing
 /// The arrows of the design, module by module. An import that is not drawn here is a mistake in the code or in the picture.
 /// Foundation stays out of everything a request passes through.
 private let arrows: [String: Set<String>] = [
+  "Threads": ["CLinux", "Glibc"],
   "Telemetry": ["Logging", "Synchronization", "Glibc", "Foundation"],
   "Tensors": [],
   "Wire": [],
@@ -11,11 +12,11 @@ private let arrows: [String: Set<String>] = [
   "Schemas": ["SwiftProtobuf", "Foundation"],
   "Engine": ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry", "Synchronization", "Glibc"],
   "Formats": ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux", "CKernels", "Synchronization", "Glibc", "Foundation", "SwiftProtobuf"],
-  "Catalog": ["Engine", "Telemetry", "Synchronization", "Glibc"],
-  "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Synchronization", "Glibc"],
-  "HTTP": ["CNGHTTP2", "CLinux", "Telemetry", "Synchronization", "Glibc"],
+  "Catalog": ["Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
+  "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
+  "HTTP": ["CNGHTTP2", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "RPC": ["HTTP", "Synchronization", "Glibc"],
-  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Synchronization", "Glibc"],
+  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Client": ["RPC", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
 ]
 
