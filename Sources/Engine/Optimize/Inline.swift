@@ -9,7 +9,7 @@ extension Subgraph {
 
   func inlined(_ functions: [String: Function], _ registry: KernelRegistry) throws(GraphError) -> Subgraph {
     guard nodes.contains(where: { Subgraph.isCall($0.op) || functions[$0.op] != nil }) else {
-      var pruned = self
+      var pruned = resolvingReferences()
       try pruned.prune(functions: functions, registry)
       return pruned
     }
@@ -17,7 +17,8 @@ extension Subgraph {
     let placed = try inliner.place(nodes, arguments: nil, attributes: nil, prefix: "", controls: [], depth: 0)
     var result = Subgraph(
       nodes: inliner.nodes, inputs: inputs.map { placed.endpoint(Endpoint(node: $0)).node },
-      outputs: outputs.map(placed.endpoint), targets: targets.flatMap { placed.last[$0] })
+      outputs: outputs.map(placed.endpoint), targets: targets.flatMap { placed.last[$0] }
+    ).resolvingReferences()
     try result.prune(functions: functions, registry)
     return result
   }

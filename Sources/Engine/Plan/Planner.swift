@@ -14,7 +14,6 @@ struct Planner {
     let nodes = subgraph.nodes
     let counts = subgraph.outputCounts
     let masks = neededBy()
-    let references = subgraph.variableNames()
 
     // Operands: inputs first, then the outputs of each node that runs.
     var constants: [Tensor] = []
@@ -99,8 +98,7 @@ struct Planner {
         if seen[operands[firstInput + j], default: 0] > 1 { lastUses &= ~(1 << UInt32(j)) }
       }
       let context = NodeContext(
-        node: node, constants: known, outputCount: counts[i], session: session,
-        references: node.inputs.map { references[$0.node] })
+        node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
       steps.append(
         Step(
