@@ -1,5 +1,7 @@
 // What Swift cannot see of Linux and glibc, and the one instruction it cannot say. A header per subject.
 #pragma once
 
+#include "clinux_memory.h"
 #include "clinux_thread.h"
+#include "clinux_wake.h"
 #include "crc32c.h"
