@@ -260,7 +260,7 @@ struct PredictResponseLayout {
     for i in 0..<run.outputCount {
       let output = run.outputIndex(i)
       let value = frame.output(output, of: run.signature.plan)
-      let size = TensorProtoSize(value.view, as: options.tensorContentResponses ? .tensorContent : .typedFields)
+      let size = TensorProtoSize(value.view, as: options.tensorContentResponses ? .content : .typedFields)
       sizes.append(size)
       total += PredictResponse.size(output: run.signature.outputKey(output), size)
     }
