@@ -54,7 +54,8 @@ let package = Package(
     // Models: bytes on disk become a slot.
     .target(
       name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
-    .target(name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas"], swiftSettings: swift),
+    .target(
+      name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),
     .target(
       name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads"],
