@@ -120,7 +120,6 @@ struct Planner {
     for target in subgraph.targets { masks[target] = .max }
     for i in subgraph.nodes.indices.reversed() {
       for input in subgraph.nodes[i].inputs { masks[input.node] |= masks[i] }
-      for control in subgraph.nodes[i].controls { masks[control] |= masks[i] }
     }
     return masks
   }
