@@ -101,30 +101,31 @@ final class PredictJob: WorkerJob {
   func run(_ frame: inout Frame) {
     // Nobody waits any more.
     if call.isCancelled { return }
-    frame.interruption = call
+    frame.interruption = self
     defer { frame.interruption = nil }
-    do {
-      let response = try call.withMessage { message throws(Status) in try respond(message, &frame) }
-      call.complete { call in
-        call.reply(byteCount: response.count) { output in output.appendBytes(response.rawSpan) }
-      }
-    } catch {
-      call.complete { call in call.fail(error) }
-    }
+    do { try answer(&frame) } catch { call.fail(error) }
   }
 
-  private func respond(_ message: RawSpan, _ frame: inout Frame) throws(Status) -> [UInt8] {
+  private func answer(_ frame: inout Frame) throws(Status) {
     do {
-      let request = try PredictRequest(message)
+      let request = try PredictRequest(call.message)
       let run = try PredictRun(request, lease.slot.model, options, feeding: &frame)
       try run.execute(&frame)
       let spec = run.responseSpec(request.modelSpec, lease.slot)
       let layout = PredictResponseLayout(run, spec, options, frame)
-      return [UInt8](wireSize: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
+      call.reply(byteCount: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
     } catch let status as Status {
       throw status
     } catch {
       throw Status(unparsable: "PredictRequest", error)
     }
+  }
+}
+
+extension PredictJob: Interruption {
+  var reason: RunError.Code? {
+    if call.isCancelled { return .cancelled }
+    if let deadline = call.deadline, deadline <= .now { return .deadlineExceeded }
+    return nil
   }
 }
