@@ -14,7 +14,7 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-  .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
