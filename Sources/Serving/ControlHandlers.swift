@@ -10,7 +10,8 @@ internal import Wire
 extension UnaryCall {
   /// The request as a swift-protobuf message, or the status of who sent something else.
   fileprivate func request<Request: SwiftProtobuf.Message>(_ type: Request.Type) throws(Status) -> Request {
-    do { return try Request(serializedBytes: [UInt8](message)) } catch {
+    let bytes = [UInt8](message)
+    do { return try Request(serializedBytes: bytes) } catch {
       throw Status(unparsable: Request.protoMessageName, error)
     }
   }
@@ -20,7 +21,10 @@ extension UnaryCall {
     do { bytes = try response.serializedBytes() } catch {
       throw Status(serving: .internal, "the response cannot be serialized: \(error)")
     }
-    reply(byteCount: bytes.count) { output in output.appendBytes(bytes.rawSpan) }
+    reply(byteCount: bytes.count) { output in
+      let serialized = bytes
+      output.appendBytes(serialized.rawSpan)
+    }
   }
 }
 

@@ -18,7 +18,7 @@ public final class ModelServer: Sendable {
     self.workers = workers
     var methods = MethodTable()
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", PredictHandler(options, workers))
-    methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler(options))
+    methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
     server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
       LoopState(loop, catalog, options)

@@ -7,7 +7,7 @@ internal import Catalog
 internal import Engine
 internal import HTTP
 internal import Messages
-public import RPC
+internal import RPC
 internal import Tensors
 internal import Wire
 
@@ -80,9 +80,10 @@ extension PredictRun {
   /// The model spec of the response: the name as asked, the signature and the version as chosen.
   @_lifetime(copy spec)
   func responseSpec(_ spec: borrowing ModelSpec, _ slot: Slot) -> ModelSpec {
-    let signatureName =
-      spec.signatureName.byteCount > 0 ? spec.signatureName : RawSpan(literal: "serving_default")
-    return ModelSpec(name: spec.name, signatureName: signatureName, version: slot.version)
+    ModelSpec(
+      name: spec.name,
+      signatureName: spec.signatureName.byteCount > 0 ? spec.signatureName : RawSpan(literal: "serving_default"),
+      version: slot.version)
   }
 }
 
@@ -108,6 +109,7 @@ final class PredictJob: WorkerJob {
 
   private func answer(_ frame: inout Frame) throws(Status) {
     do {
+      let call = self.call
       let request = try PredictRequest(call.message)
       let run = try PredictRun(request, lease.slot.model, options, feeding: &frame)
       try run.execute(&frame)
