@@ -1,0 +1,3 @@
+// The vector loops in C, a header for each file.
+#pragma once
+#include "elementwise.h"

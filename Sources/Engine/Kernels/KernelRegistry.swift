@@ -46,5 +46,10 @@ public struct KernelRegistry: Sendable {
   public static let standard = KernelRegistry([
     controlKernels,
     resourceKernels,
+    elementwiseKernels,
+    reductionKernels,
+    shapeKernels,
+    arrayKernels,
+    gatherKernels,
   ])
 }
