@@ -9,16 +9,25 @@ public final class Model: Sendable {
   /// Bytes of all constants and variables, each counted once.
   public let byteCount: Int
 
-  public init(signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil) {
+  /// What an operator should know and no client: signatures that were left out, and why.
+  public let warnings: [String]
+
+  public init(
+    signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil,
+    warnings: [String] = []
+  ) {
     self.signatures = Dictionary(signatures.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
     self.signatureDefs = signatureDefs
-    self.byteCount = byteCount ?? Model.bytes(of: signatures.map(\.plan))
+    self.byteCount = byteCount ?? Model.byteCount(of: signatures.map(\.plan), nil)
+    self.warnings = warnings
   }
 
-  private static func bytes(of plans: [Plan]) -> Int {
+  /// Bytes of the constants of some plans and of the variables that live on beside them, each counted once.
+  public static func byteCount(of plans: [Plan], _ resources: Resources?) -> Int {
     var seen: Set<ObjectIdentifier> = []
     var sum = 0
-    for tensor in plans.flatMap(\.constantTensors) where seen.insert(ObjectIdentifier(tensor)).inserted {
+    for tensor in plans.flatMap(\.constantTensors) + (resources?.variables.compactMap(\.tensor) ?? [])
+    where seen.insert(ObjectIdentifier(tensor)).inserted {
       sum += tensor.byteCount
     }
     return sum
