@@ -18,6 +18,7 @@ public struct ByteTable: Sendable {
 
   var slots: [Slot]
   let mask: Int
+  let seed: UInt64
   let bytes: [UInt8]
   let ranges: [Range<UInt32>]
 
@@ -27,6 +28,7 @@ public struct ByteTable: Sendable {
     var capacity = 4
     while capacity < names.count * 2 { capacity *= 2 }
     mask = capacity - 1
+    seed = ByteHash.seed
     var slots = [Slot](repeating: Slot(check: 0, number: 0), count: capacity)
     var bytes: [UInt8] = []
     var ranges: [Range<UInt32>] = []
@@ -37,7 +39,7 @@ public struct ByteTable: Sendable {
     }
     for (number, range) in ranges.enumerated() {
       let name = bytes.rawSpan.extracting(range)
-      let hash = ByteHash.hash(name)
+      let hash = ByteHash.hash(name, seed: seed)
       var slot = Int(truncatingIfNeeded: hash) & mask
       var isNew = true
       while slots[slot].number != 0 {
@@ -61,7 +63,7 @@ public struct ByteTable: Sendable {
   /// The number of a name; `nil` for a stranger.
   @inline(__always)
   public func index(of name: RawSpan) -> Int? {
-    let hash = ByteHash.hash(name)
+    let hash = ByteHash.hash(name, seed: seed)
     let check = UInt32(truncatingIfNeeded: hash &>> 32)
     let slots = slots.span
     let names = bytes.rawSpan
@@ -90,7 +92,8 @@ public struct ByteTable: Sendable {
 
 /// A hash of bytes, eight at a time: each step multiplies to 128 bits and folds the halves. Seeded once a process.
 public enum ByteHash {
-  static let seed = UInt64.random(in: .min ... .max) | 1
+  /// What tables seed with: another number in each process.
+  public static let seed = UInt64.random(in: .min ... .max) | 1
 
   @inline(__always)
   static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
@@ -99,7 +102,7 @@ public enum ByteHash {
   }
 
   @inline(__always)
-  public static func hash(_ bytes: RawSpan) -> UInt64 {
+  public static func hash(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let count = bytes.byteCount
     var state = seed ^ UInt64(truncatingIfNeeded: count)
     var offset = 0
