@@ -82,6 +82,9 @@ let package = Package(
     .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
+    .testTarget(
+      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
+      swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )

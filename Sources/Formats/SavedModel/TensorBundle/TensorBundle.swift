@@ -9,6 +9,7 @@
 // files whole. Bytes are read when a tensor is asked for, and no tensor leaves here whose checksum was not right.
 import Engine
 import Messages
+import Synchronization
 import Tensors
 import Wire
 
@@ -30,6 +31,10 @@ final class TensorBundle: CheckpointReader, Sendable {
   let entries: [[UInt8]: Entry]
   /// The shards that entries point into.
   private let shards: [Int: File]
+  private let firstFailure = Mutex<FormatError?>(nil)
+
+  /// Why the first read that failed did: the engine's error keeps only the text.
+  var failure: FormatError? { firstFailure.withLock { $0 } }
 
   /// - Parameter prefix: the path without `.index`.
   init(prefix: String) throws(FormatError) {
@@ -57,6 +62,7 @@ final class TensorBundle: CheckpointReader, Sendable {
     do throws(FormatError) {
       return try read(Array(key.utf8), name: key, slice: slice)
     } catch {
+      firstFailure.withLock { $0 = $0 ?? error }
       let code: RunError.Code =
         switch error.kind {
         case .notFound: .notFound
