@@ -14,7 +14,7 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-  .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
@@ -76,6 +76,9 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests mirror Sources.
+    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(
+      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),

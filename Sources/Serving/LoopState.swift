@@ -10,9 +10,10 @@ final class LoopState {
   let reader: CatalogReader
   var frame: Frame
   private var waiting: WaitingRoom<Waiting>
+  private var timer = TimerID.none
 
   /// A call whose model is on its way.
-  struct Waiting {
+  struct Waiting: Sendable {
     let call: DetachedCall
     let handler: PredictHandler
     /// When the server's patience ends.
@@ -52,18 +53,23 @@ final class LoopState {
 
   private func retry() {
     for entry in waiting.empty() {
-      entry.call.resume { call in
-        if entry.until <= loop.now {
-          call.fail(Status(.unavailable, "the model is still loading"))
-        } else if entry.handler.attempt(call, self) == .pending {
-          waiting.admit(entry)
-        }
-      }
+      entry.call.complete { call in LoopState.of(call.loop).retry(entry, call) }
     }
-    if let first = waiting.first { setTimer(first.until) }
   }
 
-  private func setTimer(_ time: MonotonicTime) { _ = loop.schedule(at: time, self) }
+  private func retry(_ entry: Waiting, _ call: UnaryCall) {
+    if entry.until <= loop.now {
+      call.fail(Status(.unavailable, "the model is still loading"))
+    } else if entry.handler.attempt(call, self) == .pending {
+      waiting.admit(entry)
+      if waiting.count == 1 { setTimer(entry.until) }
+    }
+  }
+
+  private func setTimer(_ time: MonotonicTime) {
+    loop.cancel(timer)
+    timer = loop.schedule(at: time, self)
+  }
 }
 
 extension LoopState: TimerTarget {

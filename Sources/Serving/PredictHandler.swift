@@ -7,7 +7,7 @@ internal import Catalog
 internal import Engine
 internal import HTTP
 internal import Messages
-public import RPC
+internal import RPC
 internal import Tensors
 internal import Wire
 
@@ -80,9 +80,10 @@ extension PredictRun {
   /// The model spec of the response: the name as asked, the signature and the version as chosen.
   @_lifetime(copy spec)
   func responseSpec(_ spec: borrowing ModelSpec, _ slot: Slot) -> ModelSpec {
-    let signatureName =
-      spec.signatureName.byteCount > 0 ? spec.signatureName : RawSpan(literal: "serving_default")
-    return ModelSpec(name: spec.name, signatureName: signatureName, version: slot.version)
+    ModelSpec(
+      name: spec.name,
+      signatureName: spec.signatureName.byteCount > 0 ? spec.signatureName : RawSpan(literal: "serving_default"),
+      version: slot.version)
   }
 }
 
@@ -101,30 +102,32 @@ final class PredictJob: WorkerJob {
   func run(_ frame: inout Frame) {
     // Nobody waits any more.
     if call.isCancelled { return }
-    frame.interruption = call
+    frame.interruption = self
     defer { frame.interruption = nil }
-    do {
-      let response = try call.withMessage { message throws(Status) in try respond(message, &frame) }
-      call.complete { call in
-        call.reply(byteCount: response.count) { output in output.appendBytes(response.rawSpan) }
-      }
-    } catch {
-      call.complete { call in call.fail(error) }
-    }
+    do { try answer(&frame) } catch { call.fail(error) }
   }
 
-  private func respond(_ message: RawSpan, _ frame: inout Frame) throws(Status) -> [UInt8] {
+  private func answer(_ frame: inout Frame) throws(Status) {
     do {
-      let request = try PredictRequest(message)
+      let call = self.call
+      let request = try PredictRequest(call.message)
       let run = try PredictRun(request, lease.slot.model, options, feeding: &frame)
       try run.execute(&frame)
       let spec = run.responseSpec(request.modelSpec, lease.slot)
       let layout = PredictResponseLayout(run, spec, options, frame)
-      return [UInt8](wireSize: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
+      call.reply(byteCount: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
     } catch let status as Status {
       throw status
     } catch {
       throw Status(unparsable: "PredictRequest", error)
     }
+  }
+}
+
+extension PredictJob: Interruption {
+  var reason: RunError.Code? {
+    if call.isCancelled { return .cancelled }
+    if let deadline = call.deadline, deadline <= .now { return .deadlineExceeded }
+    return nil
   }
 }

@@ -8,7 +8,7 @@ extension Status {
 
   /// A run's error. TensorFlow's codes for errors are gRPC's.
   init(_ error: RunError) {
-    self.init(serving: StatusCode(error.code), error.message)
+    self.init(serving: Status.Code(error.code), error.message)
   }
 
   /// A message that is no protobuf of its type.
@@ -17,7 +17,7 @@ extension Status {
   }
 
   /// A status with TensorFlow Serving's limit on the message.
-  init(serving code: StatusCode, _ message: String) {
+  init(serving code: Status.Code, _ message: String) {
     guard message.utf8.count > Status.messageBytesMax else {
       self.init(code, message)
       return
@@ -29,7 +29,7 @@ extension Status {
   }
 }
 
-extension StatusCode {
+extension Status.Code {
   fileprivate init(_ code: RunError.Code) {
     self =
       switch code {

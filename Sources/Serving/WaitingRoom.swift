@@ -17,9 +17,6 @@ struct WaitingRoom<Call> {
     waiting.append(call)
   }
 
-  /// Who has waited longest.
-  var first: Call? { waiting.first }
-
   /// Everybody, in the order of arrival: the catalog changed, or time is up. Who still has to wait is admitted again.
   mutating func empty() -> [Call] {
     defer { waiting.removeAll(keepingCapacity: true) }

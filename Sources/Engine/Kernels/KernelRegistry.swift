@@ -16,14 +16,17 @@ public struct KernelDefinition: Sendable {
 
   public let op: String
   public let effect: Effect
+  /// Inputs the kernel keeps a copy of in a form of its own when they are constants, and does not read in a run.
+  public let packs: [Int]
   public let make: @Sendable (NodeContext) throws(GraphError) -> Kernel.Body
 
   public init(
-    _ op: String, _ effect: Effect = .none,
+    _ op: String, _ effect: Effect = .none, packs: [Int] = [],
     make: @escaping @Sendable (NodeContext) throws(GraphError) -> Kernel.Body
   ) {
     self.op = op
     self.effect = effect
+    self.packs = packs
     self.make = make
   }
 }
@@ -46,5 +49,11 @@ public struct KernelRegistry: Sendable {
   public static let standard = KernelRegistry([
     controlKernels,
     resourceKernels,
+    elementwiseKernels,
+    reductionKernels,
+    shapeKernels,
+    arrayKernels,
+    gatherKernels,
+    matMulKernels,
   ])
 }

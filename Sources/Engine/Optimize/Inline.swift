@@ -5,7 +5,7 @@ extension Subgraph {
   /// A model that calls deeper than this calls itself.
   private static let depthMax = 100
   /// More nodes than any real model has; a library of functions can double its size with every level.
-  private static let nodesMax = 1_000_000
+  private static let nodesMax = 250_000
 
   func inlined(_ functions: [String: Function], _ registry: KernelRegistry) throws(GraphError) -> Subgraph {
     guard nodes.contains(where: { Subgraph.isCall($0.op) || functions[$0.op] != nil }) else {
