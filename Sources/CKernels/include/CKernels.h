@@ -2,6 +2,7 @@
 #pragma once
 #include "activation.h"
 #include "convolution.h"
+#include "elementwise.h"
 #include "gemm.h"
 #include "pooling.h"
 #include "resize.h"

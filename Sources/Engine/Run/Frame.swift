@@ -156,7 +156,8 @@ public protocol Interruption: AnyObject, Sendable {
 
   /// An output of the step, newly allocated, contents unspecified. Fill it through the value returned.
   public mutating func output(_ index: Int, _ dtype: DType, _ shape: Shape) throws(RunError) -> Value {
-    let block = try arena.allocate(byteCount: shape.count * dtype.size)
+    let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: dtype.size)
+    let block = try arena.allocate(byteCount: overflow ? .max : byteCount)
     return set(index, unsafe Value(dtype: dtype, shape: shape, base: arena.base(of: block), block: block))
   }
 
@@ -167,7 +168,7 @@ public protocol Interruption: AnyObject, Sendable {
   ) throws(RunError) -> Value {
     let source = self.input(input)
     if source.block >= 0, step.lastUse(of: input), arena.uses(of: source.block) == 1,
-      shape.count * dtype.size <= source.byteCount
+      shape.count <= source.byteCount / dtype.size
     {
       arena.retain(source.block)
       return set(index, unsafe Value(dtype: dtype, shape: shape, base: source.base, block: source.block))
@@ -183,6 +184,9 @@ public protocol Interruption: AnyObject, Sendable {
     if value.block >= 0 { arena.retain(value.block) }
     _ = set(index, value)
   }
+
+  /// Keeps a tensor that a step reads alive for the run.
+  mutating func keep(_ tensor: Tensor) { borrowed.append(tensor) }
 
   /// An output of the step that is a tensor somebody owns: a variable's value. It is kept alive for the run.
   public mutating func output(_ index: Int, _ tensor: Tensor) {

@@ -51,7 +51,6 @@ protocol Real: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 nonisolated(unsafe) private let kernels = unsafe ck_gemm_kernels(ck_isa_avx512)
 
 extension Float: Real {
-  static var dtype: DType { .float }
   static func packedCount(_ k: Int, _ n: Int) -> Int { unsafe ck_gemm_packed_count_f32(kernels, k, n) }
   @unsafe static func pack(
     _ b: UnsafePointer<Float>, rowStride: Int, columnStride: Int, k: Int, n: Int, into packed: UnsafeMutablePointer<Float>
@@ -91,7 +90,6 @@ extension Float: Real {
 }
 
 extension Double: Real {
-  static var dtype: DType { .double }
   static func packedCount(_ k: Int, _ n: Int) -> Int { unsafe ck_gemm_packed_count_f64(kernels, k, n) }
   @unsafe static func pack(
     _ b: UnsafePointer<Double>, rowStride: Int, columnStride: Int, k: Int, n: Int, into packed: UnsafeMutablePointer<Double>
