@@ -14,7 +14,7 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-  .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
@@ -43,6 +43,7 @@ let package = Package(
 
     // Leaves.
     .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: swift),
+    .target(name: "Threads", dependencies: ["CLinux"], swiftSettings: swift),
     .target(name: "Tensors", swiftSettings: swift),
     .target(name: "Wire", swiftSettings: swift),
     .target(name: "Messages", dependencies: ["Wire", "Tensors"], swiftSettings: swift),
@@ -52,25 +53,37 @@ let package = Package(
 
     // Models: bytes on disk become a slot.
     .target(
-      name: "Engine", dependencies: ["Tensors", "Messages", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
-    .target(name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas"], swiftSettings: swift),
+      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
+    .target(
+      name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),
     .target(
-      name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux"],
+      name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads"],
       swiftSettings: swift),
 
     // Requests: bytes on a socket become an answer.
-    .target(name: "HTTP", dependencies: ["CNGHTTP2", "CLinux", "Telemetry"], swiftSettings: swift),
+    .target(name: "HTTP", dependencies: ["CNGHTTP2", "CLinux", "Telemetry", "Threads"], swiftSettings: swift),
     .target(name: "RPC", dependencies: ["HTTP"], swiftSettings: swift),
     .target(
       name: "Serving",
-      dependencies: ["RPC", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry"],
+      dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
       swiftSettings: swift),
     .target(name: "Client", dependencies: ["RPC", "Messages", "Tensors"], swiftSettings: swift),
 
     // The story, start to drain.
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
+      swiftSettings: swift),
+
+    // Tests mirror Sources.
+    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(
+      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
+    .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
+    .testTarget(
+      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
       swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]

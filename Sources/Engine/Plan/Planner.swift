@@ -14,7 +14,6 @@ struct Planner {
     let nodes = subgraph.nodes
     let counts = subgraph.outputCounts
     let masks = neededBy()
-    let references = subgraph.variableNames()
 
     // Operands: inputs first, then the outputs of each node that runs.
     var constants: [Tensor] = []
@@ -99,8 +98,7 @@ struct Planner {
         if seen[operands[firstInput + j], default: 0] > 1 { lastUses &= ~(1 << UInt32(j)) }
       }
       let context = NodeContext(
-        node: node, constants: known, outputCount: counts[i], session: session,
-        references: node.inputs.map { references[$0.node] })
+        node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
       steps.append(
         Step(
@@ -122,7 +120,6 @@ struct Planner {
     for target in subgraph.targets { masks[target] = .max }
     for i in subgraph.nodes.indices.reversed() {
       for input in subgraph.nodes[i].inputs { masks[input.node] |= masks[i] }
-      for control in subgraph.nodes[i].controls { masks[control] |= masks[i] }
     }
     return masks
   }

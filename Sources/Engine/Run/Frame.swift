@@ -74,17 +74,16 @@ public protocol Interruption: AnyObject, Sendable {
     unsafe values[input] = Value(tensor)
   }
 
-  /// Feeds an input from the arena: `fill` writes the elements.
-  public mutating func feed<E: Error>(
-    _ input: Int, dtype: DType, shape: Shape, _ fill: (inout MutableRawSpan) throws(E) -> Void
-  ) throws(E) where E: RunErrorConvertible {
-    let block: Int32
-    do { block = try arena.allocate(byteCount: shape.count * dtype.size) } catch { throw E(error) }
-    let memory = unsafe arena.base(of: block)
-    var bytes = unsafe MutableRawSpan(_unsafeStart: memory, byteCount: shape.count * dtype.size)
-    try fill(&bytes)
-    unsafe values[input] = Value(dtype: dtype, shape: shape, base: memory, block: block)
+  /// Feeds an input from the arena. The elements are whatever the caller writes into the value returned.
+  public mutating func feed(_ input: Int, dtype: DType, shape: Shape) throws(RunError) -> Value {
+    let block = try arena.allocate(byteCount: shape.count * dtype.size)
+    let value = unsafe Value(dtype: dtype, shape: shape, base: arena.base(of: block), block: block)
+    unsafe values[input] = value
+    return value
   }
+
+  /// The type of an input that was fed.
+  public func fedType(_ input: Int) -> DType { unsafe values[input].dtype }
 
   /// Runs the plan that `begin` named, every input fed.
   /// - Parameter wanted: a bit for each output (those past 62 share the last bit); steps no wanted output needs are left out.
@@ -259,12 +258,4 @@ public protocol Interruption: AnyObject, Sendable {
   /// Valid until the scratch is released or the run ends.
   @unsafe public let base: UnsafeMutableRawPointer
   let block: Int32
-}
-
-/// An error type that can carry a `RunError`, so that a failing fill and a full arena leave by the same door.
-public protocol RunErrorConvertible {
-  init(_ error: RunError)
-}
-extension RunError: RunErrorConvertible {
-  public init(_ error: RunError) { self = error }
 }

@@ -48,6 +48,15 @@ public import Tensors
     return unsafe _overrideLifetime(MutableSpan(_unsafeStart: typed, count: shape.count), mutating: &self)
   }
 
+  /// The bytes, to be written. Only for a value that was just allocated.
+  public var mutableBytes: MutableRawSpan {
+    @_lifetime(&self)
+    mutating get {
+      let bytes = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
+      return unsafe _overrideLifetime(bytes, mutating: &self)
+    }
+  }
+
   /// The elements for a kernel in C. Valid for `count` elements until the run ends.
   @unsafe public func pointer<Element: BitwiseCopyable>(_ type: Element.Type) -> UnsafeMutablePointer<Element> {
     unsafe base.assumingMemoryBound(to: Element.self)

@@ -3,9 +3,7 @@
 internal import CKernels
 internal import Tensors
 
-protocol Real: BinaryFloatingPoint, BitwiseCopyable, Sendable {
-  static var dtype: DType { get }
-
+protocol Real: Scalar, BinaryFloatingPoint {
   // Matrix products: see gemm.h.
   static func packedCount(_ k: Int, _ n: Int) -> Int
   @unsafe static func pack(
