@@ -183,6 +183,7 @@ def test_bits_flipped_anywhere_never_crash_the_loader(serve, tmp_path):
     server = serve(models | {"good": tmp_path / "good"}, max_num_load_retries=0)
     for name in models:
         until(lambda: server.states(name).get(1) in ("END", "AVAILABLE"), what=f"an end of {name}")
+    server.wait("good")
     assert list(server.predict("good", {"x": floats(2)}).outputs["y"].float_val) == [3]
 
 
