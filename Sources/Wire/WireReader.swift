@@ -52,7 +52,10 @@ public struct WireReader: ~Escapable {
   @_lifetime(self: copy self)
   public mutating func nextTag() throws(WireError) -> WireTag? {
     if position == end {
-      guard rest != nil, beginNextPiece() else { return nil }
+      guard let rest, let piece = WireReader.piece(of: rest, from: nextRest) else { return nil }
+      nextRest = piece &+ 1
+      position = Int(rest[piece].lowerBound)
+      end = Int(rest[piece].upperBound)
     }
     let start = position
     var raw = UInt32(byte(position))
@@ -63,22 +66,13 @@ public struct WireReader: ~Escapable {
     return WireTag(unchecked: raw)
   }
 
-  @inline(never)
-  @_lifetime(self: copy self)
-  mutating func beginNextPiece() -> Bool {
-    guard let rest else { return false }
-    while nextRest < rest.count {
-      let range = rest[nextRest]
-      nextRest &+= 1
-      guard !range.isEmpty else { continue }
-      position = Int(range.lowerBound)
-      end = Int(range.upperBound)
-      return true
-    }
-    return false
-  }
-
   // The rare cases below are functions of a position, not of the reader, so that the reader can live in registers.
+
+  /// The first piece that is not empty.
+  @inline(never)
+  static func piece(of rest: [Range<UInt32>], from index: Int) -> Int? {
+    rest[index...].firstIndex { !$0.isEmpty }
+  }
 
   /// A tag of several bytes, and the position behind it.
   @inline(never)
