@@ -27,6 +27,7 @@ let package = Package(
   name: "martlet",
   products: [
     .executable(name: "martlet-server", targets: ["server"]),
+    .executable(name: "martlet-predict", targets: ["predict"]),
     .library(name: "MartletClient", targets: ["Client"]),
     .library(name: "MartletTransport", targets: ["HTTP", "RPC"]),
     .library(name: "MartletWire", targets: ["Wire", "Messages", "Tensors"]),
@@ -72,11 +73,14 @@ let package = Package(
       name: "Serving",
       dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
       swiftSettings: swift),
-    .target(name: "Client", dependencies: ["RPC", "Messages", "Tensors"], swiftSettings: swift),
+    .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
+
+    // One question from the command line.
+    .executableTarget(name: "predict", dependencies: ["Client", "RPC", "HTTP", "Tensors", "Telemetry"], swiftSettings: swift),
 
     // The story, start to drain.
     .executableTarget(
-      name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
+      name: "server", dependencies: ["Serving", "Formats", "Engine", "CLinux", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
 
     // Tests mirror Sources.

@@ -15,10 +15,8 @@ internal import Telemetry
 /// TensorFlow Serving's exit code for a start that failed.
 let failed: Int32 = 255
 
-func say(_ text: String) { unsafe fputs(text + "\n", stdout) }
-
 func leave(_ code: Int32, _ text: String) -> Never {
-  say(text)
+  Console.say(text)
   exit(code)
 }
 
@@ -36,7 +34,7 @@ func readOptions() -> Options {
 
 let options = readOptions()
 if options.version { leave(0, "TensorFlow ModelServer: Martlet \(Martlet.version)\nTensorFlow Library: none") }
-if let unknown = options.unknown { say("unknown argument: \(unknown)\n\(Options.usage)") }
+if let unknown = options.unknown { Console.say("unknown argument: \(unknown)\n\(Options.usage)") }
 for flag in options.withoutEffect { Log.warn("--\(flag) has no effect here") }
 
 let models: [ModelConfiguration]
