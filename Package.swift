@@ -80,7 +80,8 @@ let package = Package(
 
     // The story, start to drain.
     .executableTarget(
-      name: "server", dependencies: ["Serving", "Formats", "Engine", "CLinux", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
+      name: "server",
+      dependencies: ["Serving", "Formats", "Engine", "Lifecycle", "Catalog", "HTTP", "Schemas", "Telemetry", "CLinux"],
       swiftSettings: swift),
 
     // Tests mirror Sources.

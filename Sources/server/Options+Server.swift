@@ -2,7 +2,9 @@
 internal import CLinux
 internal import Glibc
 internal import HTTP
+internal import Lifecycle
 internal import Serving
+internal import Telemetry
 
 enum Martlet {
   static let version = "0.1.0"
@@ -17,6 +19,15 @@ extension Options {
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
     serving.workers = workerThreads
     return serving
+  }
+
+  var lifecycle: Lifecycle.Options {
+    var lifecycle = Lifecycle.Options()
+    lifecycle.pollWaitSeconds = fileSystemPollWaitSeconds
+    lifecycle.loadThreads = numLoadThreads
+    lifecycle.loadRetriesMax = maxNumLoadRetries
+    lifecycle.loadRetryInterval = .microseconds(loadRetryIntervalMicros)
+    return lifecycle
   }
 
   var http: HTTPServer.Configuration {
@@ -35,6 +46,21 @@ extension Options {
   }
 }
 
+extension LogLine {
+  func log() {
+    switch level {
+    case .info: Log.info(message, model: model, version: version)
+    case .warning: Log.warn(message, model: model, version: version)
+    case .error: Log.error(message, model: model, version: version)
+    }
+  }
+}
+
+extension ModelFailure {
+  /// As TensorFlow Serving lists models that did not come up.
+  var text: String { "{\(model) \(version.map(String.init) ?? "-") due to error: \(message)}" }
+}
+
 /// Signals, blocked in every thread and waited for in one.
 struct SignalWait {
   private var set = sigset_t()
@@ -45,7 +71,7 @@ struct SignalWait {
     for signal in signals { unsafe sigaddset(&set, signal) }
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     // A peer that went away is an error of that write, not of the process.
-    unsafe Glibc.signal(SIGPIPE, SIG_IGN)
+    Glibc.signal(SIGPIPE, SIG_IGN)
   }
 
   /// The name of the signal that came.

@@ -2,6 +2,8 @@
 internal import Engine
 internal import Formats
 internal import Lifecycle
+// Formats has one too; this is the one the lifecycle asks for.
+internal import enum Lifecycle.Completeness
 
 /// SavedModels for the lifecycle.
 struct SavedModels: ModelLoader {
@@ -13,7 +15,7 @@ struct SavedModels: ModelLoader {
     warmsUp = options.enableModelWarmup
   }
 
-  func inspect(_ directory: String) -> Lifecycle.Completeness {
+  func inspect(_ directory: String) -> Completeness {
     switch SavedModelLoader.inspect(directory) {
     case .complete: .complete
     case .incomplete(let reason): .missing(reason)

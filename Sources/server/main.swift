@@ -21,14 +21,14 @@ func leave(_ code: Int32, _ text: String) -> Never {
 }
 
 func readOptions() -> Options {
-  do {
+  do throws(OptionsError) {
     return try Options(Array(CommandLine.arguments.dropFirst()))
-  } catch .helpAsked {
-    leave(failed, Options.usage)
-  } catch .malformed(let flag, let value, let expected) {
-    leave(failed, "--\(flag): '\(value)' is not \(expected)\n\(Options.usage)")
   } catch {
-    leave(failed, "\(error)")
+    switch error {
+    case .helpAsked: leave(failed, Options.usage)
+    case .malformed(let flag, let value, let expected):
+      leave(failed, "--\(flag): '\(value)' is not \(expected)\n\(Options.usage)")
+    }
   }
 }
 
@@ -44,11 +44,7 @@ do { models = try options.models() } catch { leave(failed, "Failed to start serv
 var signals = SignalWait([SIGTERM, SIGINT])
 
 let catalog = Catalog()
-let lifecycle = Lifecycle(
-  catalog, loader: SavedModels(options),
-  options: LifecycleOptions(
-    pollSeconds: options.fileSystemPollWaitSeconds, loadThreads: options.numLoadThreads,
-    retries: options.maxNumLoadRetries, retryIntervalMicroseconds: options.loadRetryIntervalMicros))
+let lifecycle = Lifecycle(catalog, loader: SavedModels(options), options: options.lifecycle) { $0.log() }
 let server: ModelServer
 do {
   server = try ModelServer(catalog, options.serving, http: options.http)
@@ -57,9 +53,9 @@ do {
 }
 lifecycle.apply(models)
 if options.openPortsAfterModels {
-  let failures = lifecycle.waitUntilAvailable()
+  let failures = lifecycle.waitUntilAvailable(deadline: .now + .seconds(1_000_000_000))
   guard failures.isEmpty else {
-    leave(failed, "Failed to start server. Error: UNKNOWN: \(failures.count) servable(s) did not become available: {\(failures.map { "{\($0)}" }.joined(separator: ", "))}")
+    leave(failed, "Failed to start server. Error: UNKNOWN: \(failures.count) servable(s) did not become available: {\(failures.map(\.text).joined(separator: ", "))}")
   }
 }
 do { try server.start() } catch { leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)") }
@@ -68,6 +64,6 @@ for address in options.addresses(ports: server.ports) { Log.info("Running gRPC M
 let signal = signals.wait()
 Log.info("\(signal): no new requests; those in flight have \(options.drainTimeoutSeconds) seconds")
 await server.drain(deadline: .seconds(options.drainTimeoutSeconds))
-lifecycle.stop()
+lifecycle.stop(deadline: .now + .seconds(10))
 Log.info("drained")
 exit(0)
