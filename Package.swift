@@ -72,6 +72,10 @@ let package = Package(
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
+
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Tensors"], path: "Tests/EngineTests",
+      exclude: ["Goldens", "make_goldens.py"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )
