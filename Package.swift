@@ -94,6 +94,10 @@ let package = Package(
     .testTarget(
       name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
       swiftSettings: swift),
+
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Tensors"], path: "Tests/EngineTests",
+      exclude: ["Goldens", "make_goldens.py"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )
