@@ -55,8 +55,11 @@ public struct KernelRegistry: Sendable {
     arrayKernels,
     gatherKernels,
     matMulKernels,
+    einsumKernels,
     activationKernels,
     convolutionKernels,
     poolingKernels,
+    normalizationKernels,
+    resizeKernels,
   ])
 }
