@@ -17,12 +17,19 @@ public final class Model: Sendable {
   /// Bytes of all constants and variables, each counted once.
   public let byteCount: Int
 
-  public init(signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil) {
+  /// What an operator should know and no client: signatures that were left out, and why.
+  public let warnings: [String]
+
+  public init(
+    signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil,
+    warnings: [String] = []
+  ) {
     self.signatures = signatures
     names = ByteTable(signatures.map { Array($0.name.utf8) })
     defaultSignature = signatures.first { $0.name == Model.defaultSignatureName }
     self.signatureDefs = signatureDefs
-    self.byteCount = byteCount ?? Model.bytes(of: signatures.map(\.plan))
+    self.byteCount = byteCount ?? Model.byteCount(of: signatures.map(\.plan), nil)
+    self.warnings = warnings
   }
 
   /// The signature of that name.
@@ -31,12 +38,15 @@ public final class Model: Sendable {
   /// The signature of that name.
   public func signature(_ name: String) -> Signature? { signatures.first { $0.name == name } }
 
-  private static func bytes(of plans: [Plan]) -> Int {
+  /// Bytes of the constants of some plans, packed or not, and of the variables that live on beside them, each counted once.
+  public static func byteCount(of plans: [Plan], _ resources: Resources?) -> Int {
     var seen: Set<ObjectIdentifier> = []
     var sum = 0
-    for tensor in plans.flatMap(\.constantTensors) where seen.insert(ObjectIdentifier(tensor)).inserted {
+    for tensor in plans.flatMap(\.constantTensors) + (resources?.variables.compactMap(\.tensor) ?? [])
+    where seen.insert(ObjectIdentifier(tensor)).inserted {
       sum += tensor.byteCount
     }
+    for packed in plans.flatMap(\.packed) where seen.insert(ObjectIdentifier(packed)).inserted { sum += packed.byteCount }
     return sum
   }
 }

@@ -9,7 +9,6 @@
 // never waits for anyone but its mailbox.
 public import Catalog
 internal import CLinux
-internal import Glibc
 internal import Synchronization
 internal import Threads
 
@@ -105,7 +104,7 @@ public final class Lifecycle: Sendable {
 extension Manager.Limits {
   init(_ options: Lifecycle.Options) {
     self.init()
-    let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    let cores = Int(clinux_affinity_count())
     loaderThreads = max(2, options.loadThreads > 0 ? min(options.loadThreads, 1024) : cores)
     harness.retriesMax = max(0, options.loadRetriesMax)
     harness.retryInterval = options.loadRetryInterval

@@ -47,6 +47,7 @@ public struct GraphIndex: Sendable {
   var attributes: [Attribute] = []
   /// Node numbers plus one, by the hash of name and scope; zero where empty. A power of two, at most half full.
   var table: [UInt32] = []
+  let seed = ByteHash.seed
   /// The same for functions, by name.
   var functionTable: [UInt32] = []
 
@@ -131,8 +132,8 @@ public struct GraphIndex: Sendable {
   // MARK: Names
 
   @inline(__always)
-  static func slot(_ name: RawSpan, _ scopeStart: Int) -> UInt64 {
-    ByteHash.hash(name) ^ (UInt64(truncatingIfNeeded: scopeStart) &* 0x9E37_79B9_7F4A_7C15)
+  func slot(_ name: RawSpan, _ scopeStart: Int) -> UInt64 {
+    ByteHash.hash(name, seed: seed &+ UInt64(truncatingIfNeeded: scopeStart))
   }
 
   static func capacity(_ count: Int) -> Int {
@@ -149,7 +150,7 @@ public struct GraphIndex: Sendable {
     let mask = functionTable.count - 1
     for (number, function) in functions.enumerated() {
       let name = bytes.extracting(function.name)
-      var at = Int(truncatingIfNeeded: GraphIndex.slot(name, 0)) & mask
+      var at = Int(truncatingIfNeeded: slot(name, 0)) & mask
       while functionTable[at] != 0 { at = (at + 1) & mask }
       functionTable[at] = UInt32(number) + 1
     }
@@ -159,7 +160,7 @@ public struct GraphIndex: Sendable {
     let mask = table.count - 1
     for number in scope {
       let name = bytes.extracting(nodes[number].name)
-      var at = Int(truncatingIfNeeded: GraphIndex.slot(name, scope.lowerBound)) & mask
+      var at = Int(truncatingIfNeeded: slot(name, scope.lowerBound)) & mask
       while true {
         let other = Int(table[at]) - 1
         if other < 0 {
@@ -178,7 +179,7 @@ public struct GraphIndex: Sendable {
   /// The node of a scope that has a name.
   public func node(named name: RawSpan, in scope: Range<Int>, of bytes: RawSpan) -> Int? {
     let mask = table.count - 1
-    var at = Int(truncatingIfNeeded: GraphIndex.slot(name, scope.lowerBound)) & mask
+    var at = Int(truncatingIfNeeded: slot(name, scope.lowerBound)) & mask
     while true {
       let number = Int(table[at]) - 1
       if number < 0 { return nil }
@@ -190,7 +191,7 @@ public struct GraphIndex: Sendable {
   /// The function that has a name: its index in `functions`.
   public func function(named name: RawSpan, of bytes: RawSpan) -> Int? {
     let mask = functionTable.count - 1
-    var at = Int(truncatingIfNeeded: GraphIndex.slot(name, 0)) & mask
+    var at = Int(truncatingIfNeeded: slot(name, 0)) & mask
     while true {
       let number = Int(functionTable[at]) - 1
       if number < 0 { return nil }

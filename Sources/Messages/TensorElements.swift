@@ -61,9 +61,10 @@ public struct TensorElements: ~Escapable {
   }
 
   /// Writes the elements, decoded and filled up, little endian, `dtype.size` bytes each.
-  /// - Precondition: `destination` has `byteCount` bytes, and the elements are no strings.
+  /// - Precondition: `destination` has room for `byteCount` bytes, and the elements are no strings.
   public func copyElements(into destination: inout MutableRawSpan) {
-    precondition(dtype != .string && destination.byteCount == byteCount)
+    precondition(dtype != .string && destination.byteCount >= byteCount)
+    let byteCount = byteCount
     switch source {
     case .strings: break
     case .content(let range):
@@ -73,7 +74,8 @@ public struct TensorElements: ~Escapable {
       }
     case .values(let field):
       // The destination holds `byteCount` bytes; each of these writes that many and no more.
-      unsafe destination.withUnsafeMutableBytes { to in
+      unsafe destination.withUnsafeMutableBytes { room in
+        let to = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<byteCount])
         let count = count
         switch ValueField.number(of: dtype) {
         case 7:
@@ -185,10 +187,10 @@ public struct TensorElements: ~Escapable {
   }
 
   /// Writes a `StringRef` for each element, pointing into the message's buffer.
-  /// - Precondition: `destination` has `byteCount` bytes, and the elements are strings. Whoever asks answers for the
+  /// - Precondition: `destination` has room for `byteCount` bytes, and the elements are strings. Whoever asks answers for the
   ///   buffer outliving the references.
   @unsafe public func copyStringRefs(into destination: inout MutableRawSpan) {
-    precondition(destination.byteCount == byteCount)
+    precondition(destination.byteCount >= byteCount)
     var strings = strings
     var at = 0
     while let string = strings.next() {

@@ -5,14 +5,15 @@ internal import HTTP
 internal import RPC
 
 final class LoopState {
-  let loop: EventLoop
+  private let loop: EventLoop
+  private let options: ServingOptions
   let reader: CatalogReader
   var frame: Frame
   private var waiting: WaitingRoom<Waiting>
-  private let longestWait: Int64
+  private var timer = TimerID.none
 
-  /// A request that waits for its model, and who answers it when the catalog has changed.
-  struct Waiting {
+  /// A call whose model is on its way.
+  struct Waiting: Sendable {
     let call: DetachedCall
     let handler: PredictHandler
     /// When the server's patience ends.
@@ -21,47 +22,56 @@ final class LoopState {
 
   init(_ loop: EventLoop, _ catalog: Catalog, _ options: ServingOptions) {
     self.loop = loop
+    self.options = options
     reader = CatalogReader(catalog)
     frame = Frame(bytesMax: options.runBytesMax)
     waiting = WaitingRoom(capacity: options.waitingMax)
-    longestWait = options.waitingNanosecondsMax
   }
 
-  /// Takes a call in until the catalog changes; `false` when too many wait already or nobody may wait.
-  func admit(_ call: UnaryCall, _ handler: PredictHandler) -> Bool {
-    guard !waiting.isFull, longestWait > 0 else { return false }
-    let until = MonotonicTime.now.advanced(byNanoseconds: longestWait)
+  /// The state of a loop that `Server` has started.
+  static func of(_ loop: EventLoop) -> LoopState {
+    guard let state = loop.context as? LoopState else { preconditionFailure("the loop was not started by Serving") }
+    return state
+  }
+
+  /// Lets a call wait until the catalog changes, or refuses it when too many wait already.
+  func admit(_ call: UnaryCall, _ handler: PredictHandler) {
+    guard !waiting.isFull, options.waitingNanosecondsMax > 0 else {
+      return call.fail(
+        Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait for it already"))
+    }
+    let until = loop.now.advanced(byNanoseconds: UInt64(options.waitingNanosecondsMax))
     waiting.admit(Waiting(call: call.detach(), handler: handler, until: until))
-    if waiting.count == 1 { watchPatience() }
-    return true
+    if waiting.count == 1 { setTimer(until) }
   }
 
-  /// The catalog changed: takes the new snapshot and tries everybody who waits once more.
+  /// The catalog changed: takes the new snapshot and tries those who wait once more.
   func catalogChanged() {
     reader.refresh()
     retry()
   }
 
   private func retry() {
-    let now = MonotonicTime.now
     for entry in waiting.empty() {
-      entry.call.withCall { call in
-        if entry.until <= now {
-          call.fail(Status(.unavailable, "the model is still loading"))
-        } else if let status = entry.handler.attempt(call, self) {
-          call.fail(status)
-        } else if !call.isAnswered, !call.isDetachedToWorker {
-          waiting.admit(entry)
-        }
-      }
+      entry.call.complete { call in LoopState.of(call.loop).retry(entry, call) }
     }
   }
 
-  private func watchPatience() {
-    loop.schedule(afterNanoseconds: 1_000_000_000) { [weak self] in
-      guard let self, self.waiting.count > 0 else { return }
-      self.retry()
-      if self.waiting.count > 0 { self.watchPatience() }
+  private func retry(_ entry: Waiting, _ call: UnaryCall) {
+    if entry.until <= loop.now {
+      call.fail(Status(.unavailable, "the model is still loading"))
+    } else if entry.handler.attempt(call, self) == .pending {
+      waiting.admit(entry)
+      if waiting.count == 1 { setTimer(entry.until) }
     }
   }
+
+  private func setTimer(_ time: MonotonicTime) {
+    loop.cancel(timer)
+    timer = loop.schedule(at: time, self)
+  }
+}
+
+extension LoopState: TimerTarget {
+  func timerFired(_ timer: TimerID) { retry() }
 }

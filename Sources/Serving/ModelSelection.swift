@@ -15,20 +15,24 @@ enum Selection {
 
 extension CatalogSnapshot {
   func select(_ spec: borrowing ModelSpec) -> Selection {
+    guard spec.isPresent else { return .refused(Status(.invalidArgument, "Missing ModelSpec")) }
     guard spec.name.byteCount > 0 else {
       return .refused(Status(.invalidArgument, "ModelSpec has no name specified."))
     }
-    guard let entry = model(spec.name) else { return .refused(spec.notFound(version: spec.version)) }
-    if let label = spec.versionLabel {
-      let text = String(showing: label)
-      guard let version = entry.labels[text] else {
-        return .refused(Status(.invalidArgument, "Unrecognized servable version label: \(text)"))
+    guard let entry = model(spec.name) else { return .refused(spec.notFound) }
+    switch spec.versionChoice {
+    case .none:
+      if let slot = entry.latest { return .slot(slot) }
+      return entry.isPending ? .pending : .refused(spec.notFound)
+    case .number(let version):
+      return entry.select(version: version, spec)
+    case .label:
+      let label = String(showing: spec.versionLabel)
+      guard let version = entry.labels[label] else {
+        return .refused(Status(.invalidArgument, "Unrecognized servable version label: \(label)"))
       }
       return entry.select(version: version, spec)
     }
-    if let version = spec.version { return entry.select(version: version, spec) }
-    if let slot = entry.latest { return .slot(slot) }
-    return entry.isPending ? .pending : .refused(spec.notFound(version: nil))
   }
 }
 
@@ -41,10 +45,12 @@ extension ModelEntry {
 
 extension ModelSpec {
   /// The word "Servable" is what TensorFlow Serving's own tests and many clients look for.
-  fileprivate func notFound(version: Int64?) -> Status {
-    let name = String(showing: name)
-    return Status(
-      .notFound,
-      "Servable not found for request: " + (version.map { "Specific(\(name), \($0))" } ?? "Latest(\(name))"))
+  fileprivate var notFound: Status {
+    if case .number(let version) = versionChoice { return notFound(version: version) }
+    return Status(.notFound, "Servable not found for request: Latest(\(String(showing: name)))")
+  }
+
+  fileprivate func notFound(version: Int64) -> Status {
+    Status(.notFound, "Servable not found for request: Specific(\(String(showing: name)), \(version))")
   }
 }

@@ -226,8 +226,8 @@ extension Frame {
   /// Feeds an input from the wire: in place when the bytes stand as kernels want them, else by one copy.
   fileprivate mutating func feed(_ index: Int, _ elements: borrowing TensorElements) throws(RunError) {
     if let bytes = elements.contiguousBytes {
-      let address = unsafe bytes.withUnsafeBytes { unsafe $0.baseAddress }
-      if let address = unsafe address, unsafe UInt(bitPattern: address) & UInt(elements.dtype.size - 1) == 0 {
+      let address = unsafe bytes.withUnsafeBytes { $0.baseAddress }
+      if let address = unsafe address, UInt(bitPattern: address) & UInt(elements.dtype.size - 1) == 0 {
         // The message stays where it is until the response has been written: PredictRun's contract.
         return unsafe feed(index, dtype: elements.dtype, shape: elements.shape, borrowing: address)
       }
@@ -260,7 +260,7 @@ struct PredictResponseLayout {
     for i in 0..<run.outputCount {
       let output = run.outputIndex(i)
       let value = frame.output(output, of: run.signature.plan)
-      let size = TensorProtoSize(value.view, as: options.tensorContentResponses ? .tensorContent : .typedFields)
+      let size = TensorProtoSize(value.view, as: options.tensorContentResponses ? .content : .typedFields)
       sizes.append(size)
       total += PredictResponse.size(output: run.signature.outputKey(output), size)
     }

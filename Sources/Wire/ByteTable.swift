@@ -1,7 +1,7 @@
 // A fixed set of names, numbered. Built once, when a model is loaded; asked on every request, by the bytes as they stand
 // in the message: no string is made, nothing is allocated.
 //
-//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most half full; linear probing
+//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most a quarter full; linear probing
 //     names   [ "age" | "income" | "zip" ]          their bytes in one buffer
 //
 // The names are chosen by the model, and its author is trusted with collisions among them; a peer only looks names up,
@@ -18,6 +18,7 @@ public struct ByteTable: Sendable {
 
   var slots: [Slot]
   let mask: Int
+  let seed: UInt64
   let bytes: [UInt8]
   let ranges: [Range<UInt32>]
 
@@ -25,8 +26,9 @@ public struct ByteTable: Sendable {
   /// - Precondition: their bytes are below `WireLimits.bytesMax`.
   public init(_ names: [[UInt8]]) {
     var capacity = 4
-    while capacity < names.count * 2 { capacity *= 2 }
+    while capacity < names.count * 4 { capacity *= 2 }
     mask = capacity - 1
+    seed = ByteHash.seed
     var slots = [Slot](repeating: Slot(check: 0, number: 0), count: capacity)
     var bytes: [UInt8] = []
     var ranges: [Range<UInt32>] = []
@@ -37,7 +39,7 @@ public struct ByteTable: Sendable {
     }
     for (number, range) in ranges.enumerated() {
       let name = bytes.rawSpan.extracting(range)
-      let hash = ByteHash.hash(name)
+      let hash = ByteHash.hash(name, seed: seed)
       var slot = Int(truncatingIfNeeded: hash) & mask
       var isNew = true
       while slots[slot].number != 0 {
@@ -61,7 +63,7 @@ public struct ByteTable: Sendable {
   /// The number of a name; `nil` for a stranger.
   @inline(__always)
   public func index(of name: RawSpan) -> Int? {
-    let hash = ByteHash.hash(name)
+    let hash = ByteHash.hash(name, seed: seed)
     let check = UInt32(truncatingIfNeeded: hash &>> 32)
     let slots = slots.span
     let names = bytes.rawSpan
@@ -81,6 +83,15 @@ public struct ByteTable: Sendable {
     }
   }
 
+  /// Whether `name` is the one with this number.
+  @inline(__always)
+  public func isName(_ name: RawSpan, at number: Int) -> Bool {
+    let range = ranges.span[number]
+    // Ranges lie in `bytes`.
+    let other = unsafe bytes.rawSpan.extracting(unchecked: Int(range.lowerBound)..<Int(range.upperBound))
+    return other.hasSameBytes(as: name)
+  }
+
   /// The bytes of a name.
   public subscript(_ index: Int) -> RawSpan {
     @_lifetime(borrow self)
@@ -90,7 +101,8 @@ public struct ByteTable: Sendable {
 
 /// A hash of bytes, eight at a time: each step multiplies to 128 bits and folds the halves. Seeded once a process.
 public enum ByteHash {
-  static let seed = UInt64.random(in: .min ... .max) | 1
+  /// What tables seed with: another number in each process.
+  public static let seed = UInt64.random(in: .min ... .max) | 1
 
   @inline(__always)
   static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
@@ -99,27 +111,15 @@ public enum ByteHash {
   }
 
   @inline(__always)
-  public static func hash(_ bytes: RawSpan) -> UInt64 {
+  public static func hash(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let count = bytes.byteCount
     var state = seed ^ UInt64(truncatingIfNeeded: count)
+    if count < 8 { return fold(state ^ bytes.shortWord, 0xD6E8_FEB8_6659_FD93) }
     var offset = 0
-    while offset &+ 8 <= count {
-      // Eight bytes from `offset` on are inside.
-      let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-      state = fold(state ^ word, 0x9E37_79B9_7F4A_7C15)
+    while offset < count &- 8 {
+      state = fold(state ^ bytes.word(offset), 0x9E37_79B9_7F4A_7C15)
       offset &+= 8
     }
-    var tail: UInt64 = 0
-    if count >= 8 {
-      // The last eight bytes, some of them seen already: `count` is at least eight.
-      tail = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
-    } else {
-      while offset < count {
-        // `offset` is below the count.
-        tail = tail << 8 | UInt64(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
-        offset &+= 1
-      }
-    }
-    return fold(state ^ tail, 0xD6E8_FEB8_6659_FD93)
+    return fold(state ^ bytes.word(count &- 8), 0xD6E8_FEB8_6659_FD93)
   }
 }

@@ -52,47 +52,57 @@ public struct WireReader: ~Escapable {
   @_lifetime(self: copy self)
   public mutating func nextTag() throws(WireError) -> WireTag? {
     if position == end {
-      guard rest != nil, beginNextPiece() else { return nil }
+      guard let rest, let piece = WireReader.piece(of: rest, from: nextRest) else { return nil }
+      nextRest = piece &+ 1
+      position = Int(rest[piece].lowerBound)
+      end = Int(rest[piece].upperBound)
     }
     let start = position
     var raw = UInt32(byte(position))
     position &+= 1
-    if raw >= 0x80 { raw = try longTag(from: start) }
+    if raw >= 0x80 { (raw, position) = try WireReader.longTag(bytes, start, end) }
     if raw < 8 { throw WireError(.fieldNumberZero, at: start) }
     if raw & 7 > 5 { throw WireError(.wireType, at: start) }
     return WireTag(unchecked: raw)
   }
 
+  // The rare cases below are functions of a position, not of the reader, so that the reader can live in registers.
+
+  /// The first piece that is not empty.
   @inline(never)
-  @_lifetime(self: copy self)
-  mutating func beginNextPiece() -> Bool {
-    guard let rest else { return false }
-    while nextRest < rest.count {
-      let range = rest[nextRest]
-      nextRest &+= 1
-      guard !range.isEmpty else { continue }
-      position = Int(range.lowerBound)
-      end = Int(range.upperBound)
-      return true
-    }
-    return false
+  static func piece(of rest: [Range<UInt32>], from index: Int) -> Int? {
+    rest[index...].firstIndex { !$0.isEmpty }
   }
 
+  /// A tag of several bytes, and the position behind it.
   @inline(never)
-  @_lifetime(self: copy self)
-  mutating func longTag(from start: Int) throws(WireError) -> UInt32 {
-    var result: UInt64 = 0
-    for index in 0..<5 {
-      guard start &+ index < end else { throw WireError(.truncated, at: start) }
-      let next = byte(start &+ index)
-      result |= UInt64(next & 0x7F) << (7 &* UInt64(index))
-      if next < 0x80 {
-        guard let tag = UInt32(exactly: result) else { break }
-        position = start &+ index &+ 1
-        return tag
-      }
+  static func longTag(_ bytes: RawSpan, _ start: Int, _ end: Int) throws(WireError) -> (UInt32, Int) {
+    let (value, position): (UInt64, Int)
+    do {
+      (value, position) = try longVarint(bytes, start, min(end, start &+ 5))
+    } catch {
+      throw WireError(end &- start >= 5 ? .tagTooLong : .truncated, at: start)
     }
-    throw WireError(.tagTooLong, at: start)
+    guard let tag = UInt32(exactly: value) else { throw WireError(.tagTooLong, at: start) }
+    return (tag, position)
+  }
+
+  /// A varint at `start`, and the position behind it.
+  @inline(never)
+  static func longVarint(_ bytes: RawSpan, _ start: Int, _ end: Int) throws(WireError) -> (UInt64, Int) {
+    var result: UInt64 = 0
+    var position = start
+    var shift: UInt64 = 0
+    while position < end {
+      // `position` is below `end`, which no caller puts behind the bytes.
+      let next = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
+      position &+= 1
+      result |= UInt64(next & 0x7F) &<< shift
+      if next < 0x80 { return (result, position) }
+      shift &+= 7
+      if shift == 70 { throw WireError(.varintTooLong, at: start) }
+    }
+    throw WireError(.truncated, at: start)
   }
 
   // MARK: Values
@@ -108,24 +118,9 @@ public struct WireReader: ~Escapable {
         return UInt64(first)
       }
     }
-    return try longVarint()
-  }
-
-  @inline(never)
-  @_lifetime(self: copy self)
-  mutating func longVarint() throws(WireError) -> UInt64 {
-    let start = position
-    var result: UInt64 = 0
-    for index in 0..<10 {
-      guard start &+ index < end else { throw WireError(.truncated, at: start) }
-      let next = byte(start &+ index)
-      result |= UInt64(next & 0x7F) &<< (7 &* UInt64(index))
-      if next < 0x80 {
-        position = start &+ index &+ 1
-        return result
-      }
-    }
-    throw WireError(.varintTooLong, at: start)
+    let value: UInt64
+    (value, position) = try WireReader.longVarint(bytes, position, end)
+    return value
   }
 
   /// A `bool`: any varint but zero is true.
@@ -186,6 +181,19 @@ public struct WireReader: ~Escapable {
     return unsafe bytes.extracting(unchecked: Int(range.lowerBound)..<Int(range.upperBound))
   }
 
+  /// Reads a length and steps inside, if what it measures is all that is left: a message whose last field is a message.
+  /// Otherwise `false`, and the reader is of no further use.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  public mutating func descend() throws(WireError) -> Bool {
+    let length = try varint()
+    return length == UInt64(truncatingIfNeeded: end &- position)
+  }
+
+  /// Whether the piece being read is at its end.
+  @inline(__always)
+  public var isAtEnd: Bool { position == end }
+
   // MARK: Unknown fields
 
   /// Steps over the value of a field nobody asked for.
@@ -195,28 +203,29 @@ public struct WireReader: ~Escapable {
     switch tag.rawValue & 7 {
     case 0: _ = try varint()
     case 2: _ = try lengthDelimited()
-    default: try skipRare(tag)
+    default: position = try WireReader.skipRare(tag, bytes, position, end)
     }
   }
 
+  /// The position behind a value of the other wire types.
   @inline(never)
-  @_lifetime(self: copy self)
-  mutating func skipRare(_ tag: WireTag) throws(WireError) {
+  static func skipRare(_ tag: WireTag, _ bytes: RawSpan, _ position: Int, _ end: Int) throws(WireError) -> Int {
+    var reader = WireReader(bytes, at: UInt32(position)..<UInt32(end))
     switch tag.type {
-    case .fixed32: _ = try fixed32()
-    case .fixed64: _ = try fixed64()
-    case .startGroup: try skipGroup(tag.number, depth: 1)
+    case .fixed32: _ = try reader.fixed32()
+    case .fixed64: _ = try reader.fixed64()
+    case .startGroup: try reader.skipGroup(tag.number, depth: 1)
     case .endGroup: throw WireError(.endGroup, at: position)
-    case .varint, .length: try skip(tag)
+    case .varint, .length: try reader.skip(tag)
     }
+    return reader.position
   }
 
   @_lifetime(self: copy self)
   mutating func skipGroup(_ number: UInt32, depth: Int) throws(WireError) {
     guard depth <= WireLimits.depthMax else { throw WireError(.tooDeep, at: position) }
-    while true {
-      // A group ends in the piece it began in.
-      guard position < end, let tag = try nextTag() else { throw WireError(.truncated, at: position) }
+    // A group ends in the piece of the message it began in; `skipRare` reads no other.
+    while let tag = try nextTag() {
       switch tag.type {
       case .startGroup:
         try skipGroup(tag.number, depth: depth + 1)
@@ -227,5 +236,6 @@ public struct WireReader: ~Escapable {
         try skip(tag)
       }
     }
+    throw WireError(.truncated, at: position)
   }
 }

@@ -217,3 +217,57 @@ private func run(_ plan: Plan, _ inputs: [[Float]], wanted: UInt64 = .max) throw
     }
   }
 }
+
+@Suite struct HostileGraphTests {
+  private func plan(_ graph: Graph, _ fetch: Int) throws -> Plan {
+    try Session(graph, registry: registry).plans([.init(feeds: [], fetches: [Endpoint(node: fetch)])])[0]
+  }
+
+  @Test func `a chain of a hundred thousand nodes does not exhaust the stack`() throws {
+    var nodes = [constant("c", 1)]
+    for i in 1...100_000 { nodes.append(node("n\(i)", "NoOp", controls: [i - 1])) }
+    nodes.append(node("y", "Add", 0, 0, controls: [100_000]))
+    #expect(try plan(Graph(nodes: nodes), 100_001).ops == [])
+  }
+
+  @Test func `a branch that leads back into its own function is refused`() {
+    let forever = Function(
+      name: "f", argumentCount: 1,
+      body: [
+        node("x", "_Arg"), node("y", "StatelessIf", 0, 0, attributes: ["then_branch": .function(.init(name: "f")), "else_branch": .function(.init(name: "f"))]),
+      ], results: [Endpoint(node: 1)])
+    let graph = Graph(nodes: [constant("c", 1), node("call", "f", 0)], functions: ["f": forever])
+    #expect(throws: GraphError.self) { try plan(graph, 1) }
+  }
+
+  @Test func `branches nested a thousand deep are refused`() {
+    var functions: [String: Function] = [:]
+    for i in 0..<1000 {
+      let next = Attribute.function(.init(name: "f\(i + 1)"))
+      functions["f\(i)"] = Function(
+        name: "f\(i)", argumentCount: 1,
+        body: [node("x", "_Arg"), node("y", "StatelessIf", 0, 0, attributes: ["then_branch": next, "else_branch": next])],
+        results: [Endpoint(node: 1)])
+    }
+    let graph = Graph(nodes: [constant("c", 1), node("call", "f0", 0)], functions: functions)
+    #expect(throws: GraphError.self) { try plan(graph, 1) }
+  }
+
+  @Test func `functions that double the graph with every level are refused`() {
+    var functions: [String: Function] = [:]
+    for i in 0..<40 {
+      functions["f\(i)"] = Function(
+        name: "f\(i)", argumentCount: 1,
+        body: [node("x", "_Arg"), node("a", "f\(i + 1)", 0), node("b", "f\(i + 1)", 1)], results: [Endpoint(node: 2)])
+    }
+    functions["f40"] = Function(
+      name: "f40", argumentCount: 1, body: [node("x", "_Arg"), node("y", "Add", 0, 0)], results: [Endpoint(node: 1)])
+    let graph = Graph(nodes: [node("x", "Placeholder"), node("call", "f0", 0)], functions: functions)
+    #expect(throws: GraphError.self) { try plan(graph, 1) }
+  }
+
+  @Test func `an edge that leads nowhere is refused`() {
+    #expect(throws: GraphError.self) { try plan(Graph(nodes: [node("y", "Add", 7, 8)]), 0) }
+    #expect(throws: GraphError.self) { try plan(Graph(nodes: [node("y", "NoOp", controls: [9])]), 0) }
+  }
+}

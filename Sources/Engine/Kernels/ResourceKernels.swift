@@ -111,20 +111,6 @@ extension Resources {
   }
 }
 
-extension Frame {
-  /// Output 0: the extents of a shape.
-  mutating func shape(_ shape: Shape, _ type: DType) throws(RunError) {
-    var out = try output(0, type, Shape([shape.rank])!)
-    if type == .int64 {
-      var span = out.mutableSpan(of: Int64.self)
-      for d in 0..<shape.rank { span[d] = Int64(shape[d]) }
-    } else {
-      var span = out.mutableSpan(of: Int32.self)
-      for d in 0..<shape.rank { span[d] = Int32(truncatingIfNeeded: shape[d]) }
-    }
-  }
-}
-
 private func referenceRead(_ op: String) -> KernelDefinition {
   KernelDefinition(op, .reads) { node throws(GraphError) in
     let variable = node.session.resources.variable(try node.resourceName).variable

@@ -25,16 +25,15 @@ extension Subgraph {
     for (i, old) in nodes.enumerated() {
       var node = old
       node.inputs = old.inputs.map(real)
-      node.controls = Array(Set(old.controls.compactMap { position[$0] >= 0 ? position[$0] : nil })).sorted()
       // A handle or a reference is not its value: it goes on to the node that assigns.
-      if Subgraph.passing.contains(node.op), node.controls.isEmpty, node.inputs.count == 1, references[i] == nil {
+      if Subgraph.passing.contains(node.op), node.inputs.count == 1, references[i] == nil {
         moved[i][0] = node.inputs[0]
         continue
       }
       let constants = node.inputs.map { input in
         result[input.node].op == "Const" && input.output == 0 ? result[input.node].constant : nil
       }
-      if !node.inputs.isEmpty, node.controls.isEmpty, constants.allSatisfy({ $0 != nil }), node.op != "Const",
+      if !node.inputs.isEmpty, constants.allSatisfy({ $0 != nil }), node.op != "Const",
         let definition = session.registry[node.op], definition.effect == .none, counts[i] > 0,
         let values = try fold(node, definition, constants.map { $0! }, counts[i], session, &frame)
       {
@@ -51,7 +50,7 @@ extension Subgraph {
     var folded = Subgraph(
       nodes: result, inputs: inputs.map { position[$0] }, outputs: outputs.map(real),
       targets: targets.compactMap { position[$0] >= 0 ? position[$0] : nil })
-    try folded.prune(functions: [:], session.registry)
+    folded.prune()
     return folded
   }
 

@@ -31,9 +31,7 @@ extension Subgraph {
         continue
       }
       result.nodes[i].attributes[Node.variable] = .string(Array(name.utf8))
-      let source = result.nodes[i].inputs.removeFirst().node
-      // Chained assignments keep their order.
-      if Subgraph.referenceOps.contains(nodes[source].op) { result.nodes[i].controls.append(source) }
+      result.nodes[i].inputs.removeFirst()
     }
     return result
   }
@@ -67,7 +65,6 @@ extension Subgraph {
     for (i, old) in nodes.enumerated() {
       var node = old
       node.inputs = old.inputs.map { Endpoint(node: position[$0.node], output: $0.output) }
-      node.controls = old.controls.map { position[$0] }
       switch old.op {
       case "ReadVariableOp":
         if let first = old.inputs.first, let tensor = value(names[first.node]) { node.becomeConstant(tensor) }

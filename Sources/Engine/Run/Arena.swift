@@ -56,6 +56,7 @@
 
   /// A block of at least `byteCount` bytes, aligned to a cache line, contents unspecified, used once.
   mutating func allocate(byteCount: Int) throws(RunError) -> Int32 {
+    guard byteCount <= bytesMax else { throw exhausted(byteCount) }
     let size = (max(byteCount, 1) + Arena.alignment - 1) & ~(Arena.alignment - 1)
     // Smallest free block that fits and is not absurdly large. The list is short: it holds what one run let go.
     var best = -1
@@ -74,11 +75,7 @@
       blocks[Int(id)].uses = 1
       return id
     }
-    guard size <= bytesMax - bytesThisRun else {
-      throw RunError(
-        .resourceExhausted,
-        "OOM when allocating a tensor of \(byteCount) bytes: the run holds \(bytesThisRun) of at most \(bytesMax) bytes")
-    }
+    guard size <= bytesMax - bytesThisRun else { throw exhausted(byteCount) }
     if chunks.isEmpty || cursor + size > chunks[chunks.count - 1].byteCount {
       chunks.append(Chunk(byteCount: max(size, Arena.firstChunk)))
       cursor = 0
@@ -88,6 +85,12 @@
     bytesThisRun += size
     unsafe blocks.append(Block(base: base, byteCount: size, uses: 1))
     return Int32(blocks.count - 1)
+  }
+
+  private func exhausted(_ byteCount: Int) -> RunError {
+    RunError(
+      .resourceExhausted,
+      "OOM when allocating a tensor of \(byteCount) bytes: the run holds \(bytesThisRun) of at most \(bytesMax) bytes")
   }
 
   /// Where a block starts. Valid until the arena is reset.

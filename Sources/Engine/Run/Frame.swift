@@ -120,6 +120,8 @@ public protocol Interruption: AnyObject, Sendable {
       if next.neededBy & wanted != 0 {
         if let reason = interruption?.reason { throw RunError(reason, "the run was stopped before it ended") }
         step = next
+        // What the kernel leaves unwritten reads as an empty tensor.
+        for output in 0..<Int(next.outputCount) { unsafe values[base + Int(next.firstOutput) + output] = .absent }
         // The plan owns its kernels and is borrowed for the run.
         let reference = plan.kernels[i]
         do throws(RunError) {
@@ -146,16 +148,17 @@ public protocol Interruption: AnyObject, Sendable {
   /// How many outputs the step has.
   public var outputCount: Int { Int(step.outputCount) }
 
-  /// An input of the step.
+  /// An input of the step; an empty tensor for one that the node does not have.
   public func input(_ index: Int) -> Value {
-    precondition(index >= 0 && index < inputCount)
+    guard index >= 0 && index < inputCount else { return .absent }
     let operand = unsafe operands[Int(step.firstInput) + index]
     return unsafe operand >= 0 ? values[base + Int(operand)] : constants[~Int(operand)]
   }
 
   /// An output of the step, newly allocated, contents unspecified. Fill it through the value returned.
   public mutating func output(_ index: Int, _ dtype: DType, _ shape: Shape) throws(RunError) -> Value {
-    let block = try arena.allocate(byteCount: shape.count * dtype.size)
+    let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: dtype.size)
+    let block = try arena.allocate(byteCount: overflow ? .max : byteCount)
     return set(index, unsafe Value(dtype: dtype, shape: shape, base: arena.base(of: block), block: block))
   }
 
@@ -166,7 +169,7 @@ public protocol Interruption: AnyObject, Sendable {
   ) throws(RunError) -> Value {
     let source = self.input(input)
     if source.block >= 0, step.lastUse(of: input), arena.uses(of: source.block) == 1,
-      shape.count * dtype.size <= source.byteCount
+      shape.count <= source.byteCount / dtype.size
     {
       arena.retain(source.block)
       return set(index, unsafe Value(dtype: dtype, shape: shape, base: source.base, block: source.block))
@@ -182,6 +185,9 @@ public protocol Interruption: AnyObject, Sendable {
     if value.block >= 0 { arena.retain(value.block) }
     _ = set(index, value)
   }
+
+  /// Keeps a tensor that a step reads alive for the run.
+  mutating func keep(_ tensor: Tensor) { borrowed.append(tensor) }
 
   /// An output of the step that is a tensor somebody owns: a variable's value. It is kept alive for the run.
   public mutating func output(_ index: Int, _ tensor: Tensor) {
