@@ -72,6 +72,16 @@ let package = Package(
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
+
+    // Tests.
+    .testTarget(name: "WireTests", dependencies: ["Wire"], path: "Tests/WireTests", swiftSettings: swift),
+    .testTarget(
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], path: "Tests/MessagesTests",
+      swiftSettings: swift),
+    // An independent parser of the same messages, for the tests above: protobuf-c.
+    .target(
+      name: "CProtoOracle", path: "Tests/CProtoOracle", exclude: ["generate.sh"],
+      cSettings: [.headerSearchPath("generated")], linkerSettings: [.linkedLibrary("protobuf-c")]),
   ],
   swiftLanguageModes: [.v6]
 )
