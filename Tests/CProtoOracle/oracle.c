@@ -289,7 +289,7 @@ static bool join(const Message *m, const uint8_t *p, size_t end, Buffer *out, bo
     if (!f || f->type != PROTOBUF_C_TYPE_MESSAGE || type != 2) {
       append(out, p + start, at - start);
     } else if (f->label != PROTOBUF_C_LABEL_REPEATED) {
-      if (present[index]) {
+      if (present[index] && !lenient) {
         // No field reaches from one piece into the next.
         Buffer inner = {0};
         ok = join(f->descriptor, pieces[index].bytes, pieces[index].count, &inner, lenient, depth + 1);
