@@ -85,19 +85,25 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests mirror Sources.
-    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
-    .testTarget(
-      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
-    .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
-    .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
+    .testTarget(
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], swiftSettings: swift),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Tensors"], exclude: ["Goldens", "make_goldens.py"],
+      swiftSettings: swift),
     .testTarget(
       name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
       swiftSettings: swift),
-
+    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "Tensors"], path: "Tests/EngineTests",
-      exclude: ["Goldens", "make_goldens.py"], swiftSettings: swift),
+      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    // An independent parser of the same messages, for MessagesTests: protobuf-c.
+    .target(
+      name: "CProtoOracle", path: "Tests/CProtoOracle", exclude: ["generate.sh"],
+      cSettings: [.headerSearchPath("generated")], linkerSettings: [.linkedLibrary("protobuf-c")]),
   ],
   swiftLanguageModes: [.v6]
 )
