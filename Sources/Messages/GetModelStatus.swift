@@ -40,8 +40,8 @@ public struct ModelVersionStatus: ~Escapable {
   }
 
   public let version: Int64
-  /// A number newer than this program shows as unknown.
-  public let state: State
+  /// The state's number on the wire.
+  public let stateNumber: Int32
   public let status: StatusProto
 
   @_lifetime(copy message)
@@ -59,7 +59,7 @@ public struct ModelVersionStatus: ~Escapable {
       }
     }
     self.version = version
-    self.state = State(rawValue: state) ?? .unknown
+    stateNumber = state
     self.status = try StatusProto(WireMessage(message.bytes, at: status))
   }
 
@@ -67,13 +67,16 @@ public struct ModelVersionStatus: ~Escapable {
   @_lifetime(copy status)
   public init(version: Int64, state: State, status: consuming StatusProto) {
     self.version = version
-    self.state = state
+    stateNumber = state.rawValue
     self.status = status
   }
 
+  /// The state; a number that no state has shows as unknown.
+  public var state: State { State(rawValue: stateNumber) ?? .unknown }
+
   var bodySize: Int {
     (version == 0 ? 0 : WireSize.varint(1, version))
-      + (state == .unknown ? 0 : WireSize.varint(2, Int64(state.rawValue)))
+      + (stateNumber == 0 ? 0 : WireSize.varint(2, Int64(stateNumber)))
       + WireSize.length(3, status.byteSize)
   }
 
@@ -83,7 +86,7 @@ public struct ModelVersionStatus: ~Escapable {
   public func append(to output: inout OutputRawSpan) {
     output.appendLength(1, bodySize)
     if version != 0 { output.appendVarint(1, version) }
-    if state != .unknown { output.appendVarint(2, Int64(state.rawValue)) }
+    if stateNumber != 0 { output.appendVarint(2, Int64(stateNumber)) }
     output.appendLength(3, status.byteSize)
     status.append(to: &output)
   }
@@ -95,12 +98,17 @@ public struct ModelVersionStatus: ~Escapable {
 public struct GetModelStatusResponse: ~Escapable {
   let message: WireMessage
 
+  @_lifetime(copy message)
+  public init(_ message: WireMessage) throws(WireError) {
+    self.message = message
+    var fields = WireFields(message, number: 1)
+    while try fields.nextRange() != nil {}
+  }
+
   /// The response that fills `bytes`.
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) throws(WireError) {
-    message = try WireMessage(bytes)
-    var fields = WireFields(message, number: 1)
-    while try fields.nextRange() != nil {}
+    try self.init(WireMessage(bytes))
   }
 
   /// Each a `ModelVersionStatus`.

@@ -87,6 +87,16 @@ public struct WireReader: ~Escapable {
     return (tag, position)
   }
 
+  /// A length of several bytes, at most five, and the position behind it.
+  @inline(never)
+  static func longLength(_ bytes: RawSpan, _ start: Int, _ end: Int) throws(WireError) -> (UInt64, Int) {
+    do {
+      return try longVarint(bytes, start, min(end, start &+ 5))
+    } catch {
+      throw WireError(end &- start >= 5 ? .lengthTooLong : .truncated, at: start)
+    }
+  }
+
   /// A varint at `start`, and the position behind it.
   @inline(never)
   static func longVarint(_ bytes: RawSpan, _ start: Int, _ end: Int) throws(WireError) -> (UInt64, Int) {
@@ -158,12 +168,28 @@ public struct WireReader: ~Escapable {
     return UInt64(littleEndian: value)
   }
 
+  /// A length, not yet held against what is left.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func length() throws(WireError) -> UInt64 {
+    if position < end {
+      let first = byte(position)
+      if first < 0x80 {
+        position &+= 1
+        return UInt64(first)
+      }
+    }
+    let value: UInt64
+    (value, position) = try WireReader.longLength(bytes, position, end)
+    return value
+  }
+
   /// Where the bytes of a string, bytes, message or packed field stand.
   @inline(__always)
   @_lifetime(self: copy self)
   public mutating func lengthDelimited() throws(WireError) -> Range<UInt32> {
     let start = position
-    let length = try varint()
+    let length = try length()
     guard length <= UInt64(truncatingIfNeeded: end &- position) else { throw WireError(.truncated, at: start) }
     let lower = UInt32(truncatingIfNeeded: position)
     position &+= Int(truncatingIfNeeded: length)
@@ -186,7 +212,7 @@ public struct WireReader: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   public mutating func descend() throws(WireError) -> Bool {
-    let length = try varint()
+    let length = try length()
     return length == UInt64(truncatingIfNeeded: end &- position)
   }
 
