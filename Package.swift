@@ -83,7 +83,11 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
     .testTarget(
-      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
+      name: "FormatsTests",
+      dependencies: [
+        "Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
