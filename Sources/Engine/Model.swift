@@ -38,7 +38,7 @@ public final class Model: Sendable {
   /// The signature of that name.
   public func signature(_ name: String) -> Signature? { signatures.first { $0.name == name } }
 
-  /// Bytes of the constants of some plans and of the variables that live on beside them, each counted once.
+  /// Bytes of the constants of some plans, packed or not, and of the variables that live on beside them, each counted once.
   public static func byteCount(of plans: [Plan], _ resources: Resources?) -> Int {
     var seen: Set<ObjectIdentifier> = []
     var sum = 0
@@ -46,6 +46,7 @@ public final class Model: Sendable {
     where seen.insert(ObjectIdentifier(tensor)).inserted {
       sum += tensor.byteCount
     }
+    for packed in plans.flatMap(\.packed) where seen.insert(ObjectIdentifier(packed)).inserted { sum += packed.byteCount }
     return sum
   }
 }

@@ -3,6 +3,7 @@ internal import Catalog
 internal import Glibc
 internal import Lifecycle
 internal import Schemas
+internal import SwiftProtobuf
 
 /// Why the configuration cannot be taken. The texts TensorFlow Serving has for a mistake are kept.
 struct ConfigurationError: Error, CustomStringConvertible {
@@ -29,7 +30,7 @@ struct ModelServerConfiguration {
 
   init(file path: String) throws(ConfigurationError) {
     guard let text = readFile(path) else {
-      throw ConfigurationError(description: "Can't read the model config file '\(path)': \(String(cString: strerror(errno)))")
+      throw ConfigurationError(description: "Can't read the model config file '\(path)': \(unsafe String(cString: strerror(errno)))")
     }
     do {
       try self.init(text: text)

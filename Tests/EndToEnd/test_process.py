@@ -1,17 +1,13 @@
 """The server as a process: its command line, its sockets, its end."""
-import os
 import signal
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 
-import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness import BINARY, FIXTURES, ROOT, Code, Server, floats, refused, until
+from harness import BINARY, FIXTURES, ROOT, Code, floats, refused, request, until
 
 v1 = tf.compat.v1
 HALF_PLUS_TWO = {"model_name": "half_plus_two", "model_base_path": FIXTURES / "half_plus_two"}
@@ -102,7 +98,6 @@ def test_many_connections_at_once(fleet):
     fleet.wait("half_plus_two")
     channels = [fleet.new_channel() for _ in range(100)]
     stubs = [fleet.stub(channel) for channel in channels]
-    from harness import request
     calls = [(i, stub.Predict.future(request("half_plus_two", {"x": floats(i)}), timeout=20)) for i in range(8) for stub in stubs]
     for i, call in calls:
         assert list(call.result().outputs["y"].float_val) == [i / 2 + 2]
@@ -125,7 +120,6 @@ def slow(tmp_path_factory):
     path = tmp_path_factory.mktemp("slow")
     with v1.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [None], name="x")
-        rounds = v1.placeholder(tf.int32, [], name="rounds")
         matrix = tf.fill([900, 900], x[0] / 900)
         y = matrix
         for _ in range(40):
@@ -142,7 +136,6 @@ def in_flight(server, call):
 
 
 def test_sigterm_lets_the_request_in_flight_finish(serve, slow):
-    from harness import request
     server = serve(model_name="slow", model_base_path=slow)
     server.wait("slow")
     call = server.stub().Predict.future(request("slow", {"x": floats(1)}), timeout=60)
@@ -171,7 +164,6 @@ def test_a_deadline_is_kept_and_the_work_given_up(serve, slow):
 
 
 def test_a_cancelled_call_harms_nobody(serve, slow):
-    from harness import request
     server = serve({"slow": slow, "half_plus_two": FIXTURES / "half_plus_two"})
     server.wait("slow")
     server.wait("half_plus_two")

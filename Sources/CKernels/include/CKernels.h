@@ -1,8 +1,8 @@
 // The vector loops in C, a header for each file.
 #pragma once
-#include "elementwise.h"
 #include "activation.h"
 #include "convolution.h"
+#include "elementwise.h"
 #include "gemm.h"
 #include "pooling.h"
 #include "resize.h"

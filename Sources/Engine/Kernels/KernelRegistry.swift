@@ -16,7 +16,7 @@ public struct KernelDefinition: Sendable {
 
   public let op: String
   public let effect: Effect
-  /// Inputs the kernel keeps a copy of in a form of its own when they are constants, and does not read in a run.
+  /// Inputs that the kernel, when they are constants, keeps in a form of its own and does not read in a run.
   public let packs: [Int]
   public let make: @Sendable (NodeContext) throws(GraphError) -> Kernel.Body
 
@@ -55,5 +55,11 @@ public struct KernelRegistry: Sendable {
     arrayKernels,
     gatherKernels,
     matMulKernels,
+    einsumKernels,
+    activationKernels,
+    convolutionKernels,
+    poolingKernels,
+    normalizationKernels,
+    resizeKernels,
   ])
 }

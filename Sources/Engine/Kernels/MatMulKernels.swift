@@ -85,7 +85,7 @@ private struct Pairing {
     (inner, n) = adjointB ? (columns.b, rows.b) : (rows.b, columns.b)
     // Batch dimensions are aligned at the end; an extent of one is repeated.
     let rank = max(a.rank, b.rank) - 2
-    var extents: [Int] = []
+    var dims = Dims()
     for d in 0..<rank {
       let (da, db) = (d - (rank - a.rank + 2), d - (rank - b.rank + 2))
       let (ea, eb) = (da >= 0 ? a[da] : 1, db >= 0 ? b[db] : 1)
@@ -99,11 +99,12 @@ private struct Pairing {
         b: eb == 1 ? 0 : (db + 1..<b.rank - 2).reduce(1) { $0 &* b[$1] }
       )
       batches.append(extent)
-      extents.append(extent)
+      try dims.append(extent)
     }
     guard k == inner else { throw .invalidArgument("Matrix size-incompatible: In[0]: \(a), In[1]: \(b)") }
-    guard let output = Shape(extents + [m, n]) else { throw .invalidArgument("the product of \(a) and \(b) is too large") }
-    self.output = output
+    try dims.append(m)
+    try dims.append(n)
+    output = try Shape(checking: dims)
   }
 }
 
@@ -117,18 +118,13 @@ private struct MatMul<T: Real> {
   let transposeA: Bool
   let transposeB: Bool
   let epilogue: Epilogue
-  /// B, when it is a constant, and its shape before packing.
-  let constant: (packed: PackedMatrix<T>, shape: Shape)?
+  let constant: ConstantOperand<T>?
 
   init(_ node: NodeContext, _ transposeA: Bool, _ transposeB: Bool) throws(GraphError) {
     self.transposeA = transposeA
     self.transposeB = transposeB
     epilogue = try Epilogue(node, own: 2)
-    if let b = node.constants[1], b.dtype == T.dtype, b.shape.rank == 2 {
-      constant = (PackedMatrix(matrix: b, transposed: transposeB), b.shape)
-    } else {
-      constant = nil
-    }
+    constant = try node.packed(1, rank: 2, transposeB ? "transposed" : "") { PackedMatrix(matrices: $0, transposed: transposeB) }
   }
 
   var body: Kernel.Body { { frame throws(RunError) in try run(&frame) } }
@@ -144,9 +140,7 @@ private struct MatMul<T: Real> {
     let (m, k) = transposeA ? (shapeA[1], shapeA[0]) : (shapeA[0], shapeA[1])
     let (inner, n) = transposeB ? (shapeB[1], shapeB[0]) : (shapeB[0], shapeB[1])
     guard k == inner else { throw .invalidArgument("Matrix size-incompatible: In[0]: \(shapeA), In[1]: \(shapeB)") }
-    guard let shape = Shape(extents: [m, n]) else {
-      throw .invalidArgument("the product of \(shapeA) and \(shapeB) is too large")
-    }
+    let shape = try Shape(checking: [m, n])
     let bias = try epilogue.bias(T.self, frame, columns: n, of: shape)
     let out = try frame.output(0, T.dtype, shape)
     if m == 0 || n == 0 { return }
@@ -169,34 +163,19 @@ private struct MatMul<T: Real> {
   }
 }
 
-extension PackedMatrix {
-  /// Packs a constant matrix, or what it is when rows become columns.
-  convenience init(matrix: Tensor, transposed: Bool) {
-    let shape = matrix.shape
-    self.init(
-      matrix, rows: shape[transposed ? 1 : 0], columns: shape[transposed ? 0 : 1], rowStride: transposed ? 1 : shape[1],
-      columnStride: transposed ? shape[1] : 1)
-  }
-}
-
 // MARK: BatchMatMul
 
 private struct BatchMatMul<T: Real> {
   let adjointX: Bool
   let adjointY: Bool
   let broadcasts: Bool
-  /// Y, when it is one constant matrix, and its shape before packing.
-  let constant: (packed: PackedMatrix<T>, shape: Shape)?
+  let constant: ConstantOperand<T>?
 
   init(_ node: NodeContext, _ adjointX: Bool, _ adjointY: Bool, broadcasts: Bool) throws(GraphError) {
     self.adjointX = adjointX
     self.adjointY = adjointY
     self.broadcasts = broadcasts
-    if let y = node.constants[1], y.dtype == T.dtype, y.shape.rank == 2 {
-      constant = (PackedMatrix(matrix: y, transposed: adjointY), y.shape)
-    } else {
-      constant = nil
-    }
+    constant = try node.packed(1, adjointY ? "transposed" : "") { PackedMatrix(matrices: $0, transposed: adjointY) }
   }
 
   var body: Kernel.Body { { frame throws(RunError) in try run(&frame) } }

@@ -61,10 +61,12 @@ public final class Plan: Sendable {
   public let ops: [String]
   private let owners: [Kernel]
   private let constants: [Tensor]
+  /// What the kernels keep of constants in a form of their own; several plans may share it.
+  let packed: [any PackedStorage]
 
   init(
     inputCount: Int, slotCount: Int, steps: [Step], operands: [Int32], releases: [Release], outputs: [Int32],
-    leftovers: [Int32], constants: [Tensor], kernels: [Kernel], names: [String], ops: [String]
+    leftovers: [Int32], constants: [Tensor], packed: [any PackedStorage] = [], kernels: [Kernel], names: [String], ops: [String]
   ) {
     self.inputCount = inputCount
     self.slotCount = slotCount
@@ -74,6 +76,7 @@ public final class Plan: Sendable {
     self.outputs = FixedArray(outputs)
     self.leftovers = FixedArray(leftovers)
     self.constants = constants
+    self.packed = packed
     // The plan keeps the constants it points to.
     constantValues = FixedArray(constants.map { unsafe Value($0) })
     owners = kernels

@@ -75,6 +75,9 @@ struct Planner {
     var operands: [Int32] = []
     var releases: [Release] = []
     var kernels: [Kernel] = []
+    // What a kernel has packed it does not read: in its place stands an empty tensor, the last of the constants.
+    let absent = ~Int32(constants.count)
+    var packed: [any PackedStorage] = []
     for (at, i) in runs.enumerated() {
       let node = nodes[i]
       guard let definition = session.registry[node.op] else {
@@ -86,8 +89,8 @@ struct Planner {
       var seen: [Int32: Int] = [:]
       for (j, input) in node.inputs.enumerated() {
         let slot = try value(input)
-        operands.append(slot)
         known.append(slot < 0 ? constants[Int(~slot)] : nil)
+        operands.append(slot < 0 && definition.packs.contains(j) ? absent : slot)
         if slot >= 0 {
           seen[slot, default: 0] += 1
           if j < 32, lastReader[Int(slot)] == at { lastUses |= 1 << UInt32(j) }
@@ -100,6 +103,9 @@ struct Planner {
       let context = NodeContext(
         node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
+      for j in definition.packs where j < known.count {
+        if let tensor = known[j] { packed += session.packed.storage(of: tensor) }
+      }
       steps.append(
         Step(
           firstInput: Int32(firstInput), inputCount: Int32(node.inputs.count), firstOutput: operand[i],
@@ -107,10 +113,15 @@ struct Planner {
           lastUses: lastUses, neededBy: masks[i]))
       releases += released[at]
     }
+    // A constant that nobody reads any more is not kept.
+    let read = Set(operands + outputs)
+    let empty = Tensor(.uint8, shape: [0], [UInt8]())
+    for i in constants.indices where !read.contains(~Int32(i)) { constants[i] = empty }
+    constants.append(empty)
     return Plan(
       inputCount: subgraph.inputs.count, slotCount: Int(slotCount), steps: steps, operands: operands,
-      releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, kernels: kernels,
-      names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op })
+      releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, packed: packed,
+      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op })
   }
 
   /// For each node the outputs (by bit) it works for. A target works for all.

@@ -6,6 +6,8 @@ public final class Session: Sendable {
   public let graph: Graph
   public let registry: KernelRegistry
   public let resources = Resources()
+  /// What kernels have packed, so that plans share it.
+  let packed = PackedConstants()
   /// Where `RestoreV2` reads.
   public let checkpoint: (any CheckpointReader)?
   /// Where files named by the graph (assets) are read.

@@ -3,32 +3,6 @@
 internal import CKernels
 internal import Tensors
 
-/// A constant right-hand side, packed once at load. `columns` stand side by side as the product's columns do.
-@safe final class PackedMatrix<T: Real>: Sendable {
-  let rows: Int
-  let columns: Int
-  private let storage: TensorBuffer
-
-  /// Packs the matrix whose element (i, j) is element `offset + i * rowStride + j * columnStride` of a constant.
-  /// - Precondition: all of them are within the constant, and it is of type `T`.
-  init(_ tensor: Tensor, offset: Int = 0, rows: Int, columns: Int, rowStride: Int, columnStride: Int) {
-    precondition(tensor.dtype == T.dtype && offset >= 0 && rowStride >= 0 && columnStride >= 0)
-    precondition(
-      rows == 0 || columns == 0 || offset + (rows - 1) * rowStride + (columns - 1) * columnStride < tensor.shape.count)
-    self.rows = rows
-    self.columns = columns
-    storage = TensorBuffer(byteCount: T.packedCount(rows, columns) * T.dtype.size)
-    // The elements read are within the tensor: checked above. Those written are as many as the buffer was made for.
-    unsafe T.pack(
-      tensor.unsafeBase.assumingMemoryBound(to: T.self) + offset, rowStride: rowStride, columnStride: columnStride, k: rows,
-      n: columns, into: storage.unsafeBase.assumingMemoryBound(to: T.self))
-  }
-
-  /// Valid while the matrix lives.
-  @unsafe var base: UnsafePointer<T> { unsafe UnsafePointer(storage.unsafeBase.assumingMemoryBound(to: T.self)) }
-  var byteCount: Int { storage.byteCount }
-}
-
 /// The geometry of a product. Strides count elements.
 struct MatrixProduct<T: Real> {
   struct Strides {
@@ -58,7 +32,7 @@ struct MatrixProduct<T: Real> {
 
   /// Runs the products.
   /// - Precondition: every element the geometry names lies within its operand; `bias`, when there is one, holds `n`. `packed`,
-  ///   when there is one, is B, the same for all batches.
+  ///   when there is one, is B, whose matrices stand one behind the other.
   @unsafe func run(
     _ frame: inout Frame, _ a: UnsafePointer<T>, _ b: UnsafePointer<T>?, packed: PackedMatrix<T>? = nil,
     _ c: UnsafeMutablePointer<T>, bias: UnsafePointer<T>? = nil, _ activation: Activation = .none
@@ -88,6 +62,7 @@ struct MatrixProduct<T: Real> {
         unsafe T.pack(b! + offsetB, rowStride: self.b.row, columnStride: self.b.column, k: k, n: n, into: packedB)
         packedOffset = offsetB
       }
+      if let packed { unsafe product.packedB = packed.base(of: k == 0 ? 0 : offsetB / (k * n)) }
       if unsafe straightC == nil { unsafe product.c = c + offsetC }
       unsafe T.multiply(product)
       unsafe activation.finish(product.c, rows: m, columns: n, stride: product.cStride)
