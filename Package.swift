@@ -94,7 +94,11 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "Tensors"], exclude: ["Goldens", "make_goldens.py"],
       swiftSettings: swift),
     .testTarget(
-      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
+      name: "FormatsTests",
+      dependencies: [
+        "Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       swiftSettings: swift),
     .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
