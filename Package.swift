@@ -81,10 +81,12 @@ let package = Package(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", path: "Tests/ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
-    .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors"], swiftSettings: swift),
     .testTarget(
       name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
       swiftSettings: swift),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"], path: "Tests/EngineTests",
+      exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )

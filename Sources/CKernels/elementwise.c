@@ -242,9 +242,7 @@ static double normal_quantile(double y) {
   x = x - log(x) / x - z * p / q;
   return negate ? -x : x;
 }
-// Near zero the sum 1 + x would lose x's digits: there the series of erfinv itself.
 static double inverse_erf(double x) {
-  if (fabs(x) < 1e-4) return x * (0.88622692545275801365 + 0.23201366653465444 * x * x);
   return normal_quantile((x + 1.0) * 0.5) * 0.70710678118654752440;
 }
 
@@ -263,9 +261,6 @@ static double digamma(double x) {
   double series = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
   return log(x) - 0.5 / x - series - sum + shift;
 }
-// TensorFlow gives infinity at the poles, NaN at the negative ones of digamma.
-static double digamma_at(double x) { return x == 0.0 ? (signbit(x) ? __builtin_inf() : -__builtin_inf()) : digamma(x); }
-
 // lgamma(3) writes a global sign; this one does not.
 extern double lgamma_r(double, int *);
 static double log_gamma(double x) {
@@ -543,7 +538,7 @@ UNARY_FLOATS(erfc, erfc_of(x))
 UNARY_FLOATS(erfinv, (T)inverse_erf(x))
 UNARY_FLOATS(ndtri, (T)normal_quantile(x))
 UNARY_FLOATS(lgamma, (T)log_gamma(x))
-UNARY_FLOATS(digamma, (T)digamma_at(x))
+UNARY_FLOATS(digamma, (T)digamma(x))
 UNARY_FLOATS(floor, __builtin_elementwise_floor(x))
 UNARY_FLOATS(ceil, __builtin_elementwise_ceil(x))
 UNARY_FLOATS(rint, __builtin_elementwise_roundeven(x))

@@ -94,7 +94,7 @@ extension Frame {
       copy.append(x.shape[source], from: strides[source], to: 0)
     }
     for d in 0..<x.shape.rank where seen & (1 << UInt(d)) == 0 {
-      throw .invalidArgument("\(d) is missing from {\(order.integers.dropFirst().dropLast())}.")
+      throw .invalidArgument("\(d) is missing from {\(order.integers())}.")
     }
     if isIdentity { return forward(0, to: 0) }
     let out = try output(0, x.dtype, try Shape(checking: dims))
@@ -119,6 +119,7 @@ extension Frame {
     let wanted = try axisValue.integer(at: 0)
     guard count > 0 else { throw .invalidArgument("ConcatOp : there is nothing to concatenate") }
     let shape = input(first).shape
+    guard shape.rank > 0 else { throw .invalidArgument("ConcatOp : Can't concatenate scalars (use tf.stack instead)") }
     guard let axis = axis(wanted, rank: shape.rank) else {
       throw .invalidArgument(
         "ConcatOp : Expected concatenating dimensions in the range [\(-shape.rank), \(shape.rank)), but got \(wanted)")
@@ -193,7 +194,7 @@ extension Frame {
     let sizes = input(1)
     let axis = try splitAxis(2, x.shape.rank)
     guard sizes.shape.rank == 1, sizes.count == count else {
-      throw .invalidArgument("size of the split_tensor must be 1-D and have the same elements as outputs got shape \(sizes.shape) and num_split \(count)")
+      throw .invalidArgument("size of the split_tensor must be 1-D and have the same elements as outputs got \(sizes.shape.rank) -D and \(sizes.count) elements")
     }
     var total = 0
     var missing = -1
@@ -424,7 +425,7 @@ extension Frame {
     guard sequence >= 0, sequence < rank else { throw .invalidArgument("seq_dim must be < input rank ( \(sequence) vs. \(rank))") }
     guard batch >= 0, batch < rank else { throw .invalidArgument("batch_dim must be < input rank ( \(batch) vs. \(rank))") }
     guard lengths.count == x.shape[batch] else {
-      throw .invalidArgument("Length of seq_lens != input.dims(\(batch)), (\(lengths.count) vs. \(x.shape[batch]))")
+      throw .invalidArgument("Length of seq_lengths != input.dims(\(batch)), (\(lengths.count) vs. \(x.shape[batch]))")
     }
     for i in 0..<lengths.count {
       let length = try lengths.integer(at: i)
@@ -461,19 +462,19 @@ extension Frame {
   // MARK: Padding
 
   /// The paddings of each dimension, checked.
-  private func paddings(_ x: Value) throws(RunError) -> (before: Dims, shape: Shape) {
+  private func paddings(_ x: Value, mirror: Bool = false) throws(RunError) -> (before: Dims, shape: Shape) {
     let paddings = input(1)
     guard paddings.shape.rank == 2, paddings.shape[1] == 2 else {
       throw .invalidArgument("paddings must be a matrix with 2 columns: \(paddings.shape)")
     }
     guard paddings.shape[0] == x.shape.rank else {
-      throw .invalidArgument("The first dimension of paddings must be the rank of inputs\(paddings.shape) \(x.shape)")
+      throw .invalidArgument("The first dimension of paddings must be the rank of inputs\(paddings.shape)\(mirror ? "," : "") \(x.shape)")
     }
     var before = Dims()
     var dims = Dims()
     for d in 0..<x.shape.rank {
       let (low, high) = (try paddings.integer(at: 2 * d), try paddings.integer(at: 2 * d + 1))
-      guard low >= 0, high >= 0 else { throw .invalidArgument("Paddings must be non-negative: \(low) \(high)") }
+      guard low >= 0, high >= 0 else { throw .invalidArgument("\(mirror ? "p" : "P")addings must be non-negative: \(low) \(high)") }
       let (sum, over) = x.shape[d].addingReportingOverflow(low)
       let (total, overflow) = sum.addingReportingOverflow(high)
       guard !over, !overflow else { throw .invalidArgument("Paddings are too large: \(low) \(high)") }
@@ -515,7 +516,7 @@ extension Frame {
 
   fileprivate mutating func mirrorPad(offset: Int) throws(RunError) {
     let x = input(0)
-    let (before, shape) = try paddings(x)
+    let (before, shape) = try paddings(x, mirror: true)
     for d in 0..<x.shape.rank {
       let after = shape[d] - x.shape[d] - before[d]
       guard before[d] <= x.shape[d] - offset, after <= x.shape[d] - offset else {
@@ -701,8 +702,9 @@ extension Frame {
     let (count, rows, columns) = try matrices(x)
     let n = min(rows, columns)
     guard diagonal.dtype == x.dtype, diagonal.shape == (try x.shape.removing(x.shape.rank - 1).replacing(x.shape.rank - 2, by: n)) else {
+      let expected = try x.shape.removing(x.shape.rank - 1).replacing(x.shape.rank - 2, by: n)
       throw .invalidArgument(
-        "must have diagonal.shape == input.shape[:-2] + min(input.shape[-2:]), but received input shape: \(x.shape) and diagonal shape: \(diagonal.shape)")
+        "Either first dimensions of diagonal don't match input.shape[:-2], or diagonal.shape[:-1] is not equal to the longests diagonal in range [lower_diag_index:upper_diag_index].\nInput shape: \(x.shape)\nDiagonal shape: \(diagonal.shape)\nExpected diagonal shape: \(expected)")
     }
     let out = try output(0, x.dtype, x.shape, reusing: 0)
     // Already in place when the memory was taken over.
@@ -722,7 +724,7 @@ extension Frame {
     let x = input(0)
     let half = x.shape.rank / 2
     guard x.shape.rank % 2 == 0, x.shape.rank > 0 else {
-      throw .invalidArgument("The rank of the tensor should be even and positive, got shape \(x.shape)")
+      throw .invalidArgument("The rank of the tensor should be                                          even and positive, got shape \(x.shape)")
     }
     var shape = Shape()
     for d in 0..<half {
@@ -755,7 +757,7 @@ private func blocks(_ op: String, toDepth: Bool) -> KernelDefinition {
     guard try node.string("data_format", default: "NHWC") == "NHWC" else { throw node.unsupported("data_format must be NHWC") }
     return { frame throws(RunError) in
       let x = frame.input(0)
-      guard x.shape.rank == 4 else { throw .invalidArgument("Input rank should be: 4 instead of: \(x.shape.rank)") }
+      guard x.shape.rank == 4 else { throw .invalidArgument("Input rank should be 4 instead of \(x.shape.rank)") }
       let (batch, height, width, depth) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
       let strides = x.shape.strides
       var copy = StridedCopy()
@@ -857,7 +859,7 @@ struct SliceMasks: Sendable {
       if has(shrink, i) {
         guard step > 0 else { throw .invalidArgument("only stride 1 allowed on non-range indexing.") }
         let at = first < 0 ? first &+ extent : first
-        guard at >= 0, at < extent else { throw .invalidArgument("slice index \(first) of dimension \(d) out of bounds.") }
+        guard at >= 0, at < extent else { throw .invalidArgument("slice index \(at) of dimension \(d) out of bounds.") }
         copy.fromStart += at * strides[d]
         isWhole = isWhole && extent == 1
       } else {

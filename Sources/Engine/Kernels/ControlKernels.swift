@@ -13,7 +13,7 @@ let controlKernels: [KernelDefinition] = [
   },
   KernelDefinition("Assert", .writes) { _ throws(GraphError) in
     { frame throws(RunError) in
-      guard unsafe frame.input(0).pointer(Bool.self).pointee else {
+      guard frame.input(0).isTrue else {
         throw .invalidArgument("assertion failed: " + frame.texts(1..<frame.inputCount))
       }
     }

@@ -225,7 +225,7 @@ extension Frame {
     } else if from < to {
       guard x.shape.rank > 0, x.shape[x.shape.rank - 1] == to / from else {
         throw .invalidArgument(
-          "Cannot bitcast from \(x.dtype) to \(type): shape \(x.shape)")
+          "Cannot bitcast from \(x.dtype.rawValue) to \(type.rawValue)")
       }
       dims = Dims(x.shape.removing(x.shape.rank - 1))
     }

@@ -27,16 +27,20 @@ let gatherKernels: [KernelDefinition] = [
       try frame.gather(unsafe Value(tensor), frame.input(1), axis: batchDims, batchDims: batchDims)
     }
   },
-  KernelDefinition("GatherNd") { _ throws(GraphError) in { frame throws(RunError) in try frame.gatherNd(frame.input(0)) } },
+  KernelDefinition("GatherNd") { node throws(GraphError) in
+    let op = node.node.name
+    return { frame throws(RunError) in try frame.gatherNd(frame.input(0), op) }
+  },
   KernelDefinition("ResourceGatherNd", .reads) { node throws(GraphError) in
+    let op = node.node.name
     let resources = node.session.resources
     return { frame throws(RunError) in
       let params = frame.input(0)
-      if params.dtype != .resource { return try frame.gatherNd(params) }
+      if params.dtype != .resource { return try frame.gatherNd(params, op) }
       let tensor = try resources.value(params)
       frame.keep(tensor)
       // Kept for the run.
-      try frame.gatherNd(unsafe Value(tensor))
+      try frame.gatherNd(unsafe Value(tensor), op)
     }
   },
   KernelDefinition("ScatterNd") { _ throws(GraphError) in { frame throws(RunError) in try frame.scatterNd() } },
@@ -60,10 +64,11 @@ let gatherKernels: [KernelDefinition] = [
 ]
 
 extension Value {
-  /// Where element `flat` stands, as TensorFlow's errors say it: `1,2`.
+  /// Where element `flat` stands, as TensorFlow's errors say it: `[1,2]`, nothing for a scalar.
   func position(_ flat: Int) -> String {
     guard shape.rank > 0 else { return "" }
-    return (0..<shape.rank).map { String(flat / max(shape.count(from: $0 + 1), 1) % max(shape[$0], 1)) }.joined(separator: ",")
+    let indices = (0..<shape.rank).map { String(flat / max(shape.count(from: $0 + 1), 1) % max(shape[$0], 1)) }
+    return "[" + indices.joined(separator: ",") + "]"
   }
 }
 
@@ -74,7 +79,8 @@ extension Frame {
     }
     guard params.shape.rank >= 1 else { throw .invalidArgument("params must be at least 1 dimensional") }
     guard let axis = axis(wanted, rank: params.shape.rank) else {
-      throw .invalidArgument("Expected axis in the range [\(-params.shape.rank), \(params.shape.rank)), but got \(wanted)")
+      throw .invalidArgument(
+        "Shape must be at least rank \(wanted < 0 ? 0 &- wanted : wanted &+ 1) but is rank \(params.shape.rank)")
     }
     let rank = indices.shape.rank
     guard given >= -rank, given <= rank else {
@@ -108,7 +114,7 @@ extension Frame {
         for i in 0..<count {
           let index = try indices.integer(at: b * count + i)
           guard index >= 0, index < limit else {
-            throw .invalidArgument("indices[\(indices.position(b * count + i))] = \(index) is not in [0, \(limit))")
+            throw .invalidArgument("indices\(indices.position(b * count + i)) = \(index) is not in [0, \(limit))")
           }
           // Row `index` of `limit`, to the next row of the output.
           unsafe to.copyMemory(from: source + index * byteCount, byteCount: byteCount)
@@ -121,7 +127,7 @@ extension Frame {
       for i in 0..<indices.count {
         let index = try indices.integer(at: i)
         guard index >= 0, index < limit else {
-          throw .invalidArgument("indices[\(indices.position(i))] = \(index) is not in [0, \(limit))")
+          throw .invalidArgument("indices\(indices.position(i)) = \(index) is not in [0, \(limit))")
         }
       }
     }
@@ -157,7 +163,7 @@ extension Frame {
     }
   }
 
-  fileprivate mutating func gatherNd(_ params: Value) throws(RunError) {
+  fileprivate mutating func gatherNd(_ params: Value, _ op: String) throws(RunError) {
     let indices = input(1)
     guard params.shape.rank >= 1 else { throw .invalidArgument("params must be at least a vector") }
     guard indices.shape.rank >= 1 else { throw .invalidArgument("indices must be at least a vector") }
@@ -175,7 +181,7 @@ extension Frame {
     for i in 0..<names.count {
       guard let from = try names.offset(i, indices) else {
         throw .invalidArgument(
-          "indices[\(prefix(indices, i))] = \(indices.row(i, names.depth)) does not index into param shape \(params.shape)")
+          "indices\(prefix(indices, i)) = \(indices.row(i, names.depth)) does not index into param shape \(params.shape), node name: \(op)")
       }
       // `offset` has checked that the row lies within the params.
       unsafe out.at(i * names.row).copyMemory(from: params.at(from), byteCount: names.row * params.dtype.size)
@@ -200,7 +206,7 @@ extension Frame {
       0..<max(indices.shape.rank - 1, 0), out.shape, names.depth..<out.shape.rank)
     guard updates.shape == expected, updates.dtype == out.dtype else {
       throw .invalidArgument(
-        "Dimensions [0,\(max(indices.shape.rank - 1, 0))) of indices\(indices.shape) must match dimensions [0,\(max(indices.shape.rank - 1, 0))) of updates\(updates.shape)")
+        mismatch(indices, updates, out.shape, expected, names.depth))
     }
     var step: ck_binary? = nil
     if let code {
@@ -210,7 +216,7 @@ extension Frame {
     for i in 0..<names.count {
       guard let at = try names.offset(i, indices) else {
         throw .invalidArgument(
-          "indices[\(prefix(indices, i))] = \(indices.row(i, names.depth)) does not index into shape \(out.shape)")
+          "indices\(prefix(indices, i)) = \(indices.row(i, names.depth)) does not index into shape \(out.shape)")
       }
       guard names.row > 0 else { continue }
       // `offset` has checked that the row lies within the output.
@@ -222,6 +228,18 @@ extension Frame {
     }
   }
 
+  /// Which part of the updates' shape does not fit, as TensorFlow says it.
+  private func mismatch(_ indices: Value, _ updates: Value, _ shape: Shape, _ expected: Shape, _ depth: Int) -> String {
+    let outer = max(indices.shape.rank - 1, 0)
+    if updates.shape.rank >= outer, updates.shape.rank == expected.rank,
+      (0..<outer).allSatisfy({ updates.shape[$0] == expected[$0] })
+    {
+      let inner = shape.rank - depth
+      return "The inner \(inner) dimensions of output.shape=\(shape) must match the inner \(inner) dimensions of updates.shape=\(updates.shape)"
+    }
+    return "Dimensions [0,\(outer)) of indices[shape=\(indices.shape)] must match dimensions [0,\(outer)) of updates[shape=\(updates.shape)]"
+  }
+
   fileprivate mutating func scatterNd() throws(RunError) {
     let updates = input(1)
     let shape = try Shape(checking: try dims(2))
@@ -229,7 +247,7 @@ extension Frame {
     guard indices.shape.rank >= 1 else { throw .invalidArgument("Indices shape must have rank at least one. Found:\(indices.shape)") }
     guard updates.shape.rank >= 1 || indices.shape.rank == 1 else { throw .invalidArgument("Updates shape must have rank at least one. Found:\(updates.shape)") }
     guard shape.count > 0 || indices.count == 0 && updates.count == 0 else {
-      throw .invalidArgument("Indices and updates specified for empty output")
+      throw .invalidArgument("Indices and updates specified for empty output.  indices shape: \(indices.shape)")
     }
     let out = try output(0, updates.dtype, shape)
     unsafe zero(out)
@@ -322,7 +340,7 @@ extension Frame {
     for i in 0..<partitions.count {
       let p = try partitions.integer(at: i)
       guard p >= 0, p < count else {
-        throw .invalidArgument("partitions[\(partitions.position(i))] = \(p) is not in [0, \(count))")
+        throw .invalidArgument("partitions\(partitions.position(i)) = \(p) is not in [0, \(count))")
       }
     }
     let row = data.shape.count(from: rank)
@@ -368,13 +386,13 @@ extension Frame {
         let index = try indices.integer(at: i * depth + k)
         guard index >= 0, index < out.shape[k] else {
           throw .invalidArgument(
-            "indices[\(i)] = \(indices.row(i, depth)) is out of bounds: need 0 <= index < \(out.shape)")
+            "indices[\(i)] = \(indices.row(i, depth, ",")) is out of bounds: need 0 <= index < \(out.shape)")
         }
         at = at * out.shape[k] + index
       }
       if validates, at <= before {
         throw .invalidArgument(
-          "indices[\(i)] = \(indices.row(i, depth)) is \(at == before ? "repeated" : "out of order. Many sparse ops require sorted indices.\n    Use `tf.sparse.reorder` to create a correctly ordered copy.\n\n")")
+          "indices[\(i)] = \(indices.row(i, depth, ",")) is \(at == before ? "repeated" : "out of order. Many sparse ops require sorted indices.\n    Use `tf.sparse.reorder` to create a correctly ordered copy.\n\n")")
       }
       before = at
       // `at` lies within the output.
@@ -385,8 +403,8 @@ extension Frame {
 
 extension Value {
   /// One row of an index matrix, for errors: `[1,2]`.
-  func row(_ i: Int, _ depth: Int) -> String {
-    "[" + (0..<depth).map { int(at: i * depth + $0).map(String.init) ?? "?" }.joined(separator: ",") + "]"
+  func row(_ i: Int, _ depth: Int, _ separator: String = ", ") -> String {
+    "[" + (0..<depth).map { int(at: i * depth + $0).map(String.init) ?? "?" }.joined(separator: separator) + "]"
   }
 }
 

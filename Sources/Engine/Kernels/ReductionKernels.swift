@@ -1,5 +1,6 @@
 // Ops that fold dimensions. Neighbouring dimensions that are folded alike are one loop. When the innermost is folded, each row
-// of it becomes a number; when it is kept, rows are added onto rows. Half and bfloat16 are folded as float.
+// of it becomes a number; when it is kept, rows are added onto rows. Half and bfloat16 are folded as float, the
+// roots of integers as double.
 internal import CKernels
 internal import Tensors
 
@@ -95,6 +96,9 @@ extension Frame {
       guard let axis = axis(index, rank: x.shape.rank) else {
         throw .invalidArgument("Invalid reduction dimension (\(index) for input with \(x.shape.rank) dimension(s)")
       }
+      guard folded & (1 << UInt(axis)) == 0 else {
+        throw .invalidArgument("Invalid reduction arguments: Axes contains duplicate dimension: \(axis)")
+      }
       folded |= 1 << UInt(axis)
     }
     var shape = Shape()
@@ -106,9 +110,14 @@ extension Frame {
       return forward(0, to: 0, shape: shape)
     }
     let out = try output(0, x.dtype, shape)
-    guard x.dtype == .half || x.dtype == .bfloat16 else { return try reduce(x, folded, into: out, fold, op) }
-    let wide = try temporary(.float, x.shape)
-    let result = try temporary(.float, shape)
+    let wider: DType
+    switch x.dtype {
+    case .half, .bfloat16: wider = .float
+    case _ where fold == .norm && !x.dtype.isFloating: wider = .double
+    default: return try reduce(x, folded, into: out, fold, op)
+    }
+    let wide = try temporary(wider, x.shape)
+    let result = try temporary(wider, shape)
     try convert(x, to: wide.value)
     try reduce(wide.value, folded, into: result.value, fold, op)
     try convert(result.value, to: out)
@@ -338,7 +347,7 @@ private func scan(_ op: String, _ code: ck_binary_op) -> KernelDefinition {
 
 // MARK: Segments
 
-/// Rows of the input folded into the rows their ids name. Sorted ids count up from zero; where one is left out the row is zero.
+/// Rows of the input folded into the rows their ids name. Sorted ids count up from zero; a row no id names is zero (one in a product).
 private func segments(_ op: String, _ fold: Fold) -> KernelDefinition {
   KernelDefinition(op) { _ throws(GraphError) in
     { frame throws(RunError) in
@@ -357,7 +366,7 @@ private func segments(_ op: String, _ fold: Fold) -> KernelDefinition {
         before = id
       }
       guard before < Int(Int32.max) else { throw .invalidArgument("segment ids are too large: \(before)") }
-      try frame.foldSegments(x, ids, count: ids.count == 0 ? 0 : before + 1, idRank: 1, fold, empty: 0, op)
+      try frame.foldSegments(x, ids, count: ids.count == 0 ? 0 : before + 1, idRank: 1, fold, empty: fold == .product ? 1 : 0, op)
     }
   }
 }
@@ -377,7 +386,7 @@ private func unsortedSegments(_ op: String, _ fold: Fold) -> KernelDefinition {
       for i in 0..<ids.count {
         let id = try ids.integer(at: i)
         guard id < count else {
-          throw .invalidArgument("segment_ids[\(ids.position(i))] = \(id) is out of range [0, \(count))")
+          throw .invalidArgument("segment_ids\(ids.position(i)) = \(id) is out of range [0, \(count))")
         }
       }
       // A segment nothing falls into holds what nothing folds to; for floats TensorFlow takes the least finite number.

@@ -31,7 +31,7 @@ let shapeKernels: [KernelDefinition] = [
       let a = try Shape(checking: try frame.dims(0))
       let b = try Shape(checking: try frame.dims(1))
       guard let result = Broadcast(a, b) else {
-        throw .invalidArgument("Incompatible shapes between op input and calculated input gradient shape: \(a) vs. \(b)")
+        throw .invalidArgument("Incompatible shapes: \(a) vs. \(b)")
       }
       try frame.shape(result.shape, frame.input(0).dtype)
     }
@@ -82,6 +82,7 @@ extension Frame {
     var product = 1
     var missing = -1
     var overflow = false
+    var hasZero = false
     for d in 0..<dims.count {
       if dims[d] == -1 {
         guard missing < 0 else { throw .invalidArgument("Only one input size may be -1, not both \(missing) and \(d)") }
@@ -90,29 +91,31 @@ extension Frame {
       } else if dims[d] < 0 {
         throw .invalidArgument("Size \(d) must be non-negative, not \(dims[d])")
       } else {
-        let (next, over) = product.multipliedReportingOverflow(by: dims[d])
-        overflow = overflow || over
-        product = next
+        if dims[d] == 0 {
+          hasZero = true
+        } else {
+          let (next, over) = product.multipliedReportingOverflow(by: dims[d])
+          overflow = overflow || over
+          product = next
+        }
       }
     }
     guard !overflow else { throw .invalidArgument("Shape overflow") }
     if missing >= 0 {
-      guard product > 0 else {
-        // With one extent of zero and one missing there is no answer, unless the input is empty and nothing else is zero.
+      // Beside an extent of zero, the extents of zero of the input do not count either: [0, 3] as [0, -1] is [0, 3].
+      var elements = 1
+      for d in 0..<x.shape.rank where x.shape[d] > 0 || !hasZero { elements &*= x.shape[d] }
+      guard elements % product == 0 else {
         throw .invalidArgument(
-          "reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are non-zero")
+          "Input to reshape is a tensor with \(elements) values, but the requested shape requires a multiple of \(product)")
       }
-      guard x.count % product == 0 else {
-        throw .invalidArgument(
-          "Input to reshape is a tensor with \(x.count) values, but the requested shape requires a multiple of \(product)")
-      }
-      dims[missing] = x.count / product
-      product = x.count
+      dims[missing] = elements / product
     }
-    guard product == x.count else {
-      throw .invalidArgument("Input to reshape is a tensor with \(x.count) values, but the requested shape has \(product)")
+    let shape = try Shape(checking: dims)
+    guard shape.count == x.count else {
+      throw .invalidArgument("Input to reshape is a tensor with \(x.count) values, but the requested shape has \(shape.count)")
     }
-    forward(0, to: 0, shape: try Shape(checking: dims))
+    forward(0, to: 0, shape: shape)
   }
 
   fileprivate mutating func squeeze(_ axes: [Int]) throws(RunError) {
@@ -169,7 +172,7 @@ extension Frame {
         let (mine, first) = (try shape.integer(at: d), try input(1).integer(at: d))
         guard d == axis || mine == first else {
           throw .invalidArgument(
-            "All dimensions except \(axis) must match. Input \(i - 1) has shape \(shape.integers) and doesn't match input 0 with shape \(input(1).integers).")
+            "All dimensions except \(axis) must match. Input \(i - 1) has shape [\(shape.integers(" "))] and doesn't match input 0 with shape [\(input(1).integers(" "))].")
         }
         out.set(d, d == axis ? offset : 0)
       }
@@ -193,7 +196,7 @@ extension Frame {
   fileprivate mutating func fill() throws(RunError) {
     let dims = input(0)
     let value = input(1)
-    guard dims.shape.rank == 1 || dims.count == 1 else {
+    guard dims.shape.rank == 1 || dims.shape.rank == 0 else {
       throw .invalidArgument("dims must represent a vector, got shape \(dims.shape)")
     }
     guard value.count == 1 else { throw .invalidArgument("value must represent a scalar, got shape \(value.shape)") }
@@ -237,8 +240,10 @@ extension Value {
     }
   }
 
-  /// A few integers as text, for errors: `[1,2,3]`.
-  var integers: String { "[" + (0..<min(count, 16)).map { int(at: $0).map(String.init) ?? "?" }.joined(separator: ",") + "]" }
+  /// A few integers as text, for errors: `1,2,3`.
+  func integers(_ separator: String = ",") -> String {
+    (0..<min(count, 16)).map { int(at: $0).map(String.init) ?? "?" }.joined(separator: separator)
+  }
 }
 
 private struct RangeKernel: TypedKernel {
@@ -253,10 +258,10 @@ private struct RangeKernel: TypedKernel {
     let delta = frame.input(2).span(of: T.self)[0]
     guard delta.double != 0 else { throw .invalidArgument("Requires delta != 0: 0") }
     guard delta.double < 0 || !(start > limit) else {
-      throw .invalidArgument("Requires start <= limit when delta > 0: \(start)/\(limit)")
+      throw .invalidArgument("Requires start <= limit when delta > 0: \(start.text)/\(limit.text)")
     }
     guard delta.double > 0 || !(start < limit) else {
-      throw .invalidArgument("Requires start >= limit when delta < 0: \(start)/\(limit)")
+      throw .invalidArgument("Requires start >= limit when delta < 0: \(start.text)/\(limit.text)")
     }
     if let first = start as? any FixedWidthInteger, let last = limit as? any FixedWidthInteger,
       let step = delta as? any FixedWidthInteger

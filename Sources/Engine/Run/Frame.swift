@@ -120,6 +120,8 @@ public protocol Interruption: AnyObject, Sendable {
       if next.neededBy & wanted != 0 {
         if let reason = interruption?.reason { throw RunError(reason, "the run was stopped before it ended") }
         step = next
+        // What the kernel leaves unwritten reads as an empty tensor.
+        for output in 0..<Int(next.outputCount) { unsafe values[base + Int(next.firstOutput) + output] = .absent }
         // The plan owns its kernels and is borrowed for the run.
         let reference = plan.kernels[i]
         do throws(RunError) {
@@ -146,9 +148,9 @@ public protocol Interruption: AnyObject, Sendable {
   /// How many outputs the step has.
   public var outputCount: Int { Int(step.outputCount) }
 
-  /// An input of the step.
+  /// An input of the step; an empty tensor for one that the node does not have.
   public func input(_ index: Int) -> Value {
-    precondition(index >= 0 && index < inputCount)
+    guard index >= 0 && index < inputCount else { return .absent }
     let operand = unsafe operands[Int(step.firstInput) + index]
     return unsafe operand >= 0 ? values[base + Int(operand)] : constants[~Int(operand)]
   }

@@ -24,6 +24,10 @@ public import Tensors
     block = -1
   }
 
+  /// An empty tensor, in the place of one that nobody made.
+  // Nothing reads the memory of a tensor without elements.
+  static let absent = unsafe Value(dtype: .float, shape: [0], base: UnsafeMutableRawPointer(bitPattern: 64)!)
+
   /// The number of elements.
   public var count: Int { shape.count }
   public var byteCount: Int { shape.count * dtype.size }

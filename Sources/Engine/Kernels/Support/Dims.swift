@@ -50,7 +50,8 @@ extension Shape {
       guard dims[d] >= 0 else { throw .invalidArgument("Dimension \(dims[d]) must be >= 0") }
       let (next, overflow) = product.multipliedReportingOverflow(by: Swift.max(dims[d], 1))
       guard !overflow else {
-        throw .invalidArgument("Encountered overflow when multiplying \(product) with \(dims[d]), result: -1")
+        let text = (0..<dims.count).map { String(dims[$0]) }.joined(separator: ",")
+        throw .invalidArgument("Shape [\(text)] would have more than 2**63 - 1 elements")
       }
       product = next
       append(dims[d])

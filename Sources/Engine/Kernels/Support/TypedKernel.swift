@@ -10,20 +10,21 @@ protocol Scalar: BitwiseCopyable, Comparable, Hashable, Sendable {
   var double: Double { get }
   /// Whether the value is no number.
   var isNaN: Bool { get }
-  /// As TensorFlow's `Cast` to an index would read it; `nil` for what no `Int` holds.
-  var index: Int? { get }
+}
+
+extension Scalar {
+  /// The number as TensorFlow's messages print it: `5` for a float that is whole.
+  var text: String { double == double.rounded() && abs(double) < 1e15 ? String(Int(double)) : "\(double)" }
 }
 
 extension Scalar where Self: FixedWidthInteger {
   init(nearest value: Double) { self = value.isNaN ? 0 : Self(exactly: value.rounded(.towardZero)) ?? (value < 0 ? .min : .max) }
   var double: Double { Double(self) }
   var isNaN: Bool { false }
-  var index: Int? { Int(exactly: self) }
 }
 extension Scalar where Self: BinaryFloatingPoint {
   init(nearest value: Double) { self = Self(value) }
   var double: Double { Double(self) }
-  var index: Int? { Int(exactly: self.rounded(.towardZero)) }
 }
 
 extension Int8: Scalar { static var dtype: DType { .int8 } }
@@ -44,7 +45,6 @@ struct Half: Scalar {
   init(nearest value: Double) { bits = ck_half_from_float(Float(value)) }
   var double: Double { Double(ck_float_from_half(bits)) }
   var isNaN: Bool { double.isNaN }
-  var index: Int? { double.index }
   static func < (a: Half, b: Half) -> Bool { a.double < b.double }
   static func == (a: Half, b: Half) -> Bool { a.double == b.double }
   func hash(into hasher: inout Hasher) { hasher.combine(double) }
@@ -57,7 +57,6 @@ struct BFloat16: Scalar {
   init(nearest value: Double) { bits = ck_bfloat16_from_float(Float(value)) }
   var double: Double { Double(ck_float_from_bfloat16(bits)) }
   var isNaN: Bool { double.isNaN }
-  var index: Int? { double.index }
   static func < (a: BFloat16, b: BFloat16) -> Bool { a.double < b.double }
   static func == (a: BFloat16, b: BFloat16) -> Bool { a.double == b.double }
   func hash(into hasher: inout Hasher) { hasher.combine(double) }
