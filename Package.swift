@@ -91,7 +91,8 @@ let package = Package(
     .testTarget(
       name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "Tensors"], exclude: ["Goldens", "make_goldens.py"],
+      name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"],
+      exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"],
       swiftSettings: swift),
     .testTarget(
       name: "FormatsTests",
