@@ -51,5 +51,6 @@ public struct KernelRegistry: Sendable {
     shapeKernels,
     arrayKernels,
     gatherKernels,
+    exampleKernels,
   ])
 }
