@@ -76,7 +76,11 @@ let package = Package(
     // Tests.
     .testTarget(name: "WireTests", dependencies: ["Wire"], path: "Tests/WireTests", swiftSettings: swift),
     .testTarget(
-      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], path: "Tests/MessagesTests",
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
+      path: "Tests/MessagesTests",
+      swiftSettings: swift),
+    .target(
+      name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",
       swiftSettings: swift),
     // An independent parser of the same messages, for the tests above: protobuf-c.
     .target(
