@@ -89,7 +89,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
     .testTarget(
-      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], swiftSettings: swift),
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
+      swiftSettings: swift),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"],
       exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"],
@@ -105,6 +106,10 @@ let package = Package(
     .testTarget(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
+    .target(
+      name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",
+      swiftSettings: swift),
     // An independent parser of the same messages, for MessagesTests: protobuf-c.
     .target(
       name: "CProtoOracle", path: "Tests/CProtoOracle", exclude: ["generate.sh"],
