@@ -76,6 +76,14 @@ let package = Package(
     .executableTarget(
       name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
       swiftSettings: swift),
+
+    // Tests mirror Sources.
+    .target(
+      name: "TransportSupport", dependencies: ["CNGHTTP2"], path: "Tests/TransportSupport", swiftSettings: swift),
+    .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests", swiftSettings: swift),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )
