@@ -266,9 +266,14 @@ private final class Echo: HTTPApplication {
       let peer = try ScriptedPeer(port: port, receiveBufferBytes: 65_536)
       peer.open([(4, 0x7fff_ffff)])
       peer.send(Frame(Frame.windowUpdate, Frame.word(0x7fff_0000)))
-      peer.send(head(1))
-      for _ in 0..<512 { peer.send(Frame(Frame.data, stream: 1, [UInt8](repeating: 1, count: 16_384))) }
-      peer.send(Frame(Frame.data, flags: Frame.endStream, stream: 1))
+      _ = try peer.receive(Frame.settings)
+      peer.send(Frame(Frame.settings, flags: Frame.acknowledge))
+      // Twelve megabytes to be echoed: within our windows, beyond what the kernel keeps for a peer that does not read.
+      for i in 0..<6 {
+        peer.send(head(i * 2 + 1))
+        for _ in 0..<128 { peer.send(Frame(Frame.data, stream: i * 2 + 1, [UInt8](repeating: 1, count: 16_384))) }
+        peer.send(Frame(Frame.data, flags: Frame.endStream, stream: i * 2 + 1))
+      }
       try await until { server.connectionCount == 0 }
     }
   }
