@@ -27,6 +27,7 @@ let package = Package(
   name: "martlet",
   products: [
     .executable(name: "martlet-server", targets: ["server"]),
+    .executable(name: "martlet-predict", targets: ["predict"]),
     .library(name: "MartletClient", targets: ["Client"]),
     .library(name: "MartletTransport", targets: ["HTTP", "RPC"]),
     .library(name: "MartletWire", targets: ["Wire", "Messages", "Tensors"]),
@@ -47,6 +48,7 @@ let package = Package(
 
     // Leaves.
     .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: swift),
+    .target(name: "Threads", dependencies: ["CLinux"], swiftSettings: swift),
     .target(name: "Tensors", swiftSettings: swift),
     .target(name: "Wire", swiftSettings: swift),
     .target(name: "Messages", dependencies: ["Wire", "Tensors"], swiftSettings: swift),
@@ -56,25 +58,30 @@ let package = Package(
 
     // Models: bytes on disk become a slot.
     .target(
-      name: "Engine", dependencies: ["Tensors", "Messages", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
-    .target(name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas"], swiftSettings: swift),
+      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
+    .target(
+      name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),
     .target(
-      name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux"],
+      name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads"],
       swiftSettings: swift),
 
     // Requests: bytes on a socket become an answer.
-    .target(name: "HTTP", dependencies: ["CNGHTTP2", "CLinux", "Telemetry"], swiftSettings: loopConfined),
+    .target(name: "HTTP", dependencies: ["CNGHTTP2", "CLinux", "Telemetry", "Threads"], swiftSettings: loopConfined),
     .target(name: "RPC", dependencies: ["HTTP"], swiftSettings: loopConfined),
     .target(
       name: "Serving",
-      dependencies: ["RPC", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry"],
+      dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
       swiftSettings: swift),
-    .target(name: "Client", dependencies: ["RPC", "Messages", "Tensors"], swiftSettings: swift),
+    .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
+
+    // One question from the command line.
+    .executableTarget(name: "predict", dependencies: ["Client", "RPC", "HTTP", "Tensors", "Telemetry"], swiftSettings: swift),
 
     // The story, start to drain.
     .executableTarget(
-      name: "server", dependencies: ["Serving", "Lifecycle", "Catalog", "RPC", "HTTP", "Schemas", "Telemetry"],
+      name: "server",
+      dependencies: ["Serving", "Formats", "Engine", "Lifecycle", "Catalog", "HTTP", "Schemas", "Telemetry", "CLinux"],
       swiftSettings: swift),
 
     // Tests mirror Sources.
@@ -84,6 +91,25 @@ let package = Package(
       name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests", swiftSettings: swift),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
+    .testTarget(name: "ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
+    .testTarget(
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], swiftSettings: swift),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Tensors"], exclude: ["Goldens", "make_goldens.py"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
+      swiftSettings: swift),
+    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(
+      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    // An independent parser of the same messages, for MessagesTests: protobuf-c.
+    .target(
+      name: "CProtoOracle", path: "Tests/CProtoOracle", exclude: ["generate.sh"],
+      cSettings: [.headerSearchPath("generated")], linkerSettings: [.linkedLibrary("protobuf-c")]),
   ],
   swiftLanguageModes: [.v6]
 )

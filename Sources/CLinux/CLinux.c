@@ -12,4 +12,3 @@ int clinux_affinity_count(void) {
   return n > 0 ? n : 1;
 }
 
-void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
