@@ -85,6 +85,12 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests mirror Sources.
+    .target(
+      name: "TransportSupport", dependencies: ["CNGHTTP2"], path: "Tests/TransportSupport", swiftSettings: swift),
+    .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests", swiftSettings: swift),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
