@@ -10,7 +10,7 @@ final class Mailbox<Message: Sendable>: Sendable {
   let descriptor: Int32
 
   init() {
-    descriptor = eventfd(0, Int32(EFD_CLOEXEC.rawValue | EFD_NONBLOCK.rawValue))
+    descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
     precondition(descriptor >= 0, "no eventfd can be made: \(SystemError(code: errno).text)")
   }
 
