@@ -52,5 +52,8 @@ public struct KernelRegistry: Sendable {
     arrayKernels,
     gatherKernels,
     exampleKernels,
+    selectionKernels,
+    tableKernels,
+    stringKernels,
   ])
 }
