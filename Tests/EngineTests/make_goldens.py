@@ -706,9 +706,8 @@ def selections(F):
         F.case(op, x=m, axis=i64())
         F.case(op, x=m, axis=i64(0, 1))
         F.case(op, x=np.array([["a", "b"], ["a", "b"], ["c", "b"]], object), axis=i64(0))
-    for dtype in INTS + FLOATS + COMPLEX + [bool]:
+    for dtype in INTS + [bf16, f32, f64] + COMPLEX + [bool]:
         F.case("Where", condition=numbers(F.rng("where"), dtype, 2, 3, low=-1 if np.dtype(dtype).kind != "u" else 0, high=2) if dtype != bool else np.array([[True, False], [False, True]]))
-    F.case("Where", condition=np.array(True))
     F.case("Where", condition=np.zeros((0, 2), bool))
     F.case("Where", condition=np.ones((2, 1, 2, 2), bool))
     for dtype in [np.int32, np.int64, f32, f64]: F.case("Bucketize", input=np.array([[-5, 10000], [150, 10], [5, 100]], dtype), boundaries=[0.0, 10.0, 100.0])
@@ -780,6 +779,62 @@ def strings(F):
     F.case("DecodeBase64", input=S("a*b"))
     F.case("DecodeBase64", input=S("Y"))
     F.case("ShardedFilename", basename=np.array("model", object), shard=s32(3), num_shards=s32(12))
+
+
+@family
+def sparse(F):
+    idx = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 2, 3]], np.int64)
+    for new in [(9, -1), (24,), (2, 12), (-1,), (4, -1), (5, -1), (-1, -1), (3, 8), (2, 3, 4), (3, 7), (-2, 12)]:
+        F.case("SparseReshape", input_indices=idx, input_shape=i64(2, 3, 4), new_shape=i64(*new))
+    F.case("SparseReshape", input_indices=idx, input_shape=i64(2, 3, 6), new_shape=i64(9, -1))
+    F.case("SparseReshape", input_indices=idx[:0], input_shape=i64(0, 3, 4), new_shape=i64(0, 12))
+    rows = np.array([[0, 1], [0, 3], [2, 0], [3, 1]], np.int64)
+    for dtype in [f32, np.int64, object]:
+        v = S("a", "b", "c", "d") if dtype == object else np.array([1, 2, 3, 4], dtype)
+        F.case("SparseFillEmptyRows", indices=rows, values=v, dense_shape=i64(5, 6), default_value=np.array("z" if dtype == object else -1, dtype))
+    one = dict(values=np.array([1, 2, 3, 4], f32), dense_shape=i64(5, 6), default_value=np.array(-1, f32))
+    F.case("SparseFillEmptyRows", indices=rows[::-1].copy(), **one)
+    F.case("SparseFillEmptyRows", indices=rows + np.array([[3, 0]]), **one)
+    F.case("SparseFillEmptyRows", indices=rows[:3], **one)
+    F.case("SparseFillEmptyRows", indices=rows, **{**one, "dense_shape": i64(5)})
+    F.case("SparseFillEmptyRows", indices=np.zeros((0, 2), np.int64), values=np.zeros(0, f32), dense_shape=i64(3, 1), default_value=np.array(7, f32))
+    F.case("SparseFillEmptyRows", indices=np.zeros((0, 2), np.int64), values=np.zeros(0, f32), dense_shape=i64(0, 1), default_value=np.array(7, f32))
+    F.case("SparseReorder", input_indices=rows[[2, 0, 3, 1]], input_values=np.array([3, 1, 4, 2], f32), input_shape=i64(5, 6))
+    d = numbers(F.rng(), f32, 6, 3)
+    for op in ["SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN"]:
+        F.case(op, data=d, indices=i32(5, 0, 1, 1, 2), segment_ids=i32(0, 0, 1, 3, 3))
+        F.case(op, data=d.astype(f64), indices=i64(5, 0), segment_ids=i32(0, 0))
+        F.case(op, data=d, indices=i32(), segment_ids=i32())
+        F.case(op, data=d, indices=i32(1, 2), segment_ids=i32(1, 0))
+        F.case(op, data=d, indices=i32(1, 2, 3), segment_ids=i32(1, 2))
+        F.case(op + "WithNumSegments", data=d, indices=i32(5, 0, 1), segment_ids=i32(0, 0, 2), num_segments=s32(5))
+        F.case(op + "WithNumSegments", data=d, indices=i32(5), segment_ids=i32(7), num_segments=s32(5))
+    a = np.array([[0, 1], [2, 0]], np.int64)
+    for dtype in [f32, f64]:
+        m = numbers(F.rng("m"), dtype, 2, 4)
+        F.case("SparseTensorDenseMatMul", a_indices=a, a_values=np.array([2, 3], dtype), a_shape=i64(3, 2), b=m)
+        F.case("SparseTensorDenseMatMul", a_indices=a, a_values=np.array([2, 3], dtype), a_shape=i64(3, 2), b=m.T.copy(), adjoint_b=True)
+        F.case("SparseTensorDenseMatMul", a_indices=a, a_values=np.array([2, 3], dtype), a_shape=i64(3, 2), b=numbers(F.rng("n"), dtype, 3, 2), adjoint_a=True)
+    F.case("SparseTensorDenseMatMul", a_indices=a, a_values=np.array([2, 3], f32), a_shape=i64(3, 2), b=d)
+    splits = i64(0, 2, 2, 5)
+    F.case("RaggedTensorToSparse", rt_nested_splits=[splits], rt_dense_values=np.arange(5, dtype=f32))
+    F.case("RaggedTensorToSparse", rt_nested_splits=[splits], rt_dense_values=np.arange(10, dtype=f32).reshape(5, 2))
+    F.case("RaggedTensorToSparse", rt_nested_splits=[i64(0, 1, 3), splits], rt_dense_values=S("a", "b", "c", "d", "e"))
+    F.case("RaggedTensorToSparse", rt_nested_splits=[i64(0, 2, 4)], rt_dense_values=np.arange(5, dtype=f32))
+    F.case("RaggedTensorToSparse", rt_nested_splits=[i64(0)], rt_dense_values=np.zeros(0, f32))
+    for shape in [np.array(-1, np.int64), i64(-1, -1), i64(3, 4), i64(2, 2), i64(4, -1)]:
+        F.case("RaggedTensorToTensor", shape=shape, values=np.arange(5, dtype=f32), default_value=np.array(-1, f32), row_partition_tensors=[splits], row_partition_types=["ROW_SPLITS"])
+        F.case("RaggedTensorToTensor", shape=shape, values=np.arange(5, dtype=np.int64), default_value=np.array(-1, np.int64), row_partition_tensors=[np.array(4, np.int64), i64(0, 0, 2, 2, 3)],
+               row_partition_types=["FIRST_DIM_SIZE", "VALUE_ROWIDS"])
+    F.case("RaggedTensorToTensor", shape=np.array(-1, np.int64), values=np.arange(5, dtype=f32), default_value=np.array(0, f32), row_partition_tensors=[i64(0, 1, 3), splits], row_partition_types=["ROW_SPLITS"] * 2)
+    F.case("RaggedTensorToTensor", shape=np.array(-1, np.int64), values=np.arange(10, dtype=f32).reshape(5, 2), default_value=np.array([7, 8], f32), row_partition_tensors=[splits], row_partition_types=["ROW_SPLITS"])
+    F.case("RaggedTensorToTensor", shape=np.array(-1, np.int64), values=S("a", "b", "c", "d", "e"), default_value=np.array("", object), row_partition_tensors=[splits], row_partition_types=["ROW_SPLITS"])
+    raw = np.array([b"\1\2\3\4\5\6\7\x08", b"abcdefgh"], object)
+    for t in [tf.uint8, tf.int16, tf.int32, tf.int64, tf.float16, tf.float64]:
+        F.case("DecodeRaw", bytes=raw, out_type=t)
+        F.case("DecodeRaw", bytes=raw, out_type=t, little_endian=False)
+    F.case("DecodeRaw", bytes=S("abc"), out_type=tf.int16)
+    F.case("DecodeRaw", bytes=S("abc", "ab"), out_type=tf.uint8)
 
 
 if __name__ == "__main__":

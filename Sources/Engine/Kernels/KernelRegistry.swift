@@ -55,5 +55,6 @@ public struct KernelRegistry: Sendable {
     selectionKernels,
     tableKernels,
     stringKernels,
+    sparseKernels,
   ])
 }
