@@ -1,6 +1,6 @@
 /// The element types of TensorFlow, numbered as `tensorflow.DataType` numbers them
 /// (tensorflow/core/framework/types.proto). `*_REF` types (value + 100, seen in TF1 signatures) are read as their base type.
-public enum DType: UInt8, Sendable, Hashable, CaseIterable {
+public enum DType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
   case float = 1
   case double = 2
   case int32 = 3

@@ -1,5 +1,5 @@
 /// The dimensions of a tensor whose extents are all known. Stored inline: a shape never allocates.
-public struct Shape: Sendable {
+public struct Shape: Sendable, BitwiseCopyable {
   /// TensorFlow allows 254 dimensions; no kernel of its own goes past eight, and neither does a shape here.
   public static let rankMax = 8
 

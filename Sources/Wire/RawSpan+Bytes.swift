@@ -55,6 +55,16 @@ extension RawSpan {
   }
 }
 
+extension RawSpan {
+  /// The bytes of a literal.
+  @_lifetime(immortal)
+  public init(literal: StaticString) {
+    // A literal's bytes live as long as the program.
+    let bytes = unsafe RawSpan(_unsafeStart: literal.utf8Start, byteCount: literal.utf8CodeUnitCount)
+    self = unsafe _overrideLifetime(bytes, borrowing: ())
+  }
+}
+
 extension Array where Element == UInt8 {
   /// The array's bytes, lent.
   public var rawSpan: RawSpan {

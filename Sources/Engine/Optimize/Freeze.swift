@@ -1,0 +1,109 @@
+// A variable that no signature writes is a constant: its value is put in the place of every read.
+internal import Tensors
+
+extension Subgraph {
+  /// For each node that names a variable, or passes its handle or reference on, the variable's name.
+  func variableNames() -> [String?] {
+    var names = [String?](repeating: nil, count: nodes.count)
+    for (i, node) in nodes.enumerated() {
+      switch node.op {
+      case "VarHandleOp", "VariableV2", "Variable":
+        names[i] = node.variableName
+      case "Identity", "RefIdentity":
+        if let first = node.inputs.first { names[i] = names[first.node] }
+      case _ where Subgraph.referenceOps.contains(node.op):
+        if case .string(let bytes)? = node.attributes[Node.variable] { names[i] = String(decoding: bytes, as: UTF8.self) }
+      default: break
+      }
+    }
+    return names
+  }
+
+  /// Ops whose first input is a reference: a variable to be written or asked about, not its value.
+  static let referenceOps: Set<String> = ["Assign", "AssignAdd", "AssignSub", "IsVariableInitialized"]
+
+  /// A reference is resolved to the variable's name and its edge cut, so that the variable is not read to be written.
+  func resolvingReferences() -> Subgraph {
+    var result = self
+    for i in nodes.indices where Subgraph.referenceOps.contains(nodes[i].op) && !nodes[i].inputs.isEmpty {
+      // In running order: what this node refers to has been resolved.
+      guard nodes[i].attributes[Node.variable] == nil, let name = result.variableName(of: nodes[i].inputs[0].node) else {
+        continue
+      }
+      result.nodes[i].attributes[Node.variable] = .string(Array(name.utf8))
+      result.nodes[i].inputs.removeFirst()
+    }
+    return result
+  }
+
+  private func variableName(of start: Int) -> String? {
+    var node = nodes[start]
+    while node.op == "Identity" || node.op == "RefIdentity", let first = node.inputs.first { node = nodes[first.node] }
+    if case .string(let bytes)? = node.attributes[Node.variable] { return String(decoding: bytes, as: UTF8.self) }
+    return node.op == "VariableV2" || node.op == "Variable" ? node.variableName : nil
+  }
+
+  /// The variables some node of the subgraph writes, or might: a handle that goes anywhere but to a read is taken for written.
+  func writtenVariables(_ registry: KernelRegistry) -> Set<String> {
+    let names = variableNames()
+    var written: Set<String> = []
+    for node in nodes where registry[node.op]?.effect == .writes {
+      for input in node.inputs { if let name = names[input.node] { written.insert(name) } }
+      if case .string(let bytes)? = node.attributes[Node.variable] { written.insert(String(decoding: bytes, as: UTF8.self)) }
+    }
+    return written
+  }
+
+  func frozen(_ resources: Resources, except written: Set<String>) -> Subgraph {
+    let names = variableNames()
+    func value(_ name: String?) -> Tensor? {
+      guard let name, !written.contains(name) else { return nil }
+      return resources.variable(name).variable.tensor
+    }
+    var result: [Node] = []
+    var position: [Int] = []
+    for (i, old) in nodes.enumerated() {
+      var node = old
+      node.inputs = old.inputs.map { Endpoint(node: position[$0.node], output: $0.output) }
+      switch old.op {
+      case "ReadVariableOp":
+        if let first = old.inputs.first, let tensor = value(names[first.node]) { node.becomeConstant(tensor) }
+      case "VariableV2", "Variable":
+        if let tensor = value(names[i]) { node.becomeConstant(tensor) }
+      case "ResourceGather":
+        // A gather from a variable nobody writes is a gather from a constant.
+        if old.inputs.count == 2, let tensor = value(names[old.inputs[0].node]) {
+          var rows = Node(name: node.name + "/params", op: "Const")
+          rows.becomeConstant(tensor)
+          node.inputs[0] = Endpoint(node: result.count)
+          result.append(rows)
+        }
+      default: break
+      }
+      position.append(result.count)
+      result.append(node)
+    }
+    return Subgraph(
+      nodes: result, inputs: inputs.map { position[$0] },
+      outputs: outputs.map { Endpoint(node: position[$0.node], output: $0.output) },
+      targets: targets.map { position[$0] })
+  }
+}
+
+extension Node {
+  /// The attribute that names the variable a node refers to.
+  static let variable = "_variable"
+
+  fileprivate mutating func becomeConstant(_ tensor: Tensor) {
+    op = "Const"
+    inputs = []
+    attributes = ["value": .tensor(tensor)]
+  }
+
+  fileprivate var variableName: String {
+    func text(_ key: String) -> String {
+      if case .string(let bytes)? = attributes[key] { String(decoding: bytes, as: UTF8.self) } else { "" }
+    }
+    return text("container") + "/" + (text("shared_name").isEmpty ? name : text("shared_name"))
+  }
+}

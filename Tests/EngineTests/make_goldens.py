@@ -1,0 +1,686 @@
+"""Writes Goldens/<family>.jsonl: single ops, their inputs, and what TensorFlow 2.21 makes of them.
+
+    python Tests/EngineTests/make_goldens.py [family ...]
+
+Each line is {"op", "attrs", "in", "out"} or, where TensorFlow refuses, {"op", "attrs", "in", "code", "error"}. Tensors are
+{"t": DataType, "s": shape, "b": base64 of the little-endian bytes} or, for strings, {"t": 7, "s": shape, "v": [base64, ...]}.
+Shapes are hidden from the graph, so that every error is the kernel's own.
+"""
+import base64, json, os, sys, zlib
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
+
+tf.compat.v1.disable_eager_execution()
+HERE = os.path.dirname(os.path.abspath(__file__))
+b64 = lambda b: base64.b64encode(b).decode()
+bf16 = tf.bfloat16.as_numpy_dtype
+f32, f64, f16 = np.float32, np.float64, np.float16
+INTS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
+FLOATS = [f16, bf16, f32, f64]
+COMPLEX = [np.complex64, np.complex128]
+NAN, INF = float("nan"), float("inf")
+
+
+def tensor(a):
+    dtype = tf.as_dtype(a.dtype if a.dtype.kind not in "OSU" else tf.string)
+    out = {"t": dtype.as_datatype_enum, "s": list(a.shape)}
+    if dtype == tf.string:
+        out["v"] = [b64(x if isinstance(x, bytes) else str(x).encode()) for x in a.reshape(-1).tolist()]
+    else:
+        out["b"] = b64(np.ascontiguousarray(a).tobytes())
+    return out
+
+
+def attribute(v):
+    kind = v.WhichOneof("value")
+    if kind == "s": return {"s": b64(v.s)}
+    if kind == "i": return {"i": v.i}
+    if kind == "f": return {"f": float(v.f)}
+    if kind == "b": return {"b": v.b}
+    if kind == "type": return {"type": v.type}
+    if kind == "shape": return {"shape": shape(v.shape)}
+    if kind == "list":
+        l = v.list
+        return {"list": [{"s": b64(x)} for x in l.s] + [{"i": x} for x in l.i] + [{"f": float(x)} for x in l.f] + [{"b": x} for x in l.b]
+                + [{"type": x} for x in l.type] + [{"shape": shape(x)} for x in l.shape]}
+    return None
+
+
+def shape(s): return None if s.unknown_rank else [d.size for d in s.dim]
+
+
+class Family:
+    def __init__(self, name):
+        self.name, self.lines, self.failed = name, [], []
+
+    def rng(self, salt=""): return np.random.default_rng(zlib.crc32((self.name + salt).encode()))
+
+    def case(self, op, rtol=None, **args):
+        """One run of an op. Arrays (or lists of them) for its inputs, anything else for its attributes."""
+        # A few ops want to know the ranks before they are made.
+        error = self.attempt(op, rtol, args, False)
+        if error: error = self.attempt(op, rtol, args, True)
+        if error: self.failed.append(error)
+
+    def attempt(self, op, rtol, args, shaped):
+        definition = op_def_registry.get(op)
+        inputs, feeds, call = [], {}, {}
+        with tf.Graph().as_default():
+            def hold(x, constant=False):
+                a = x if isinstance(x, np.ndarray) else np.asarray(x)
+                if a.dtype.kind in "OSU":
+                    a = a.astype(object)
+                p = tf.compat.v1.placeholder(tf.string if a.dtype == object else tf.as_dtype(a.dtype), shape=a.shape if shaped else None)
+                inputs.append((a, constant))
+                feeds[p] = a
+                return p
+            for arg in definition.input_arg:
+                name = next((n for n in [arg.name, PYTHON_NAMES.get(arg.name)] if n in args), None)
+                if name is None: continue
+                v = args[name]
+                python = PYTHON_NAMES[arg.name] if op == "Select" and arg.name in PYTHON_NAMES else name
+                call[python] = [hold(x, arg.name in CONSTANT) for x in v] if isinstance(v, list) else hold(v, arg.name in CONSTANT)
+            names = {a.name for a in definition.input_arg}
+            for k, v in args.items():
+                if k not in names and k not in call: call[k] = v
+            try:
+                result = getattr(tf.raw_ops, op)(**call)
+            except Exception as e:
+                return f"{op}: {type(e).__name__}: {str(e)[:150]}"
+            outs = result if isinstance(result, (list, tuple)) and not hasattr(result, "_fields") else (
+                [t for f in result for t in (f if isinstance(f, list) else [f])] if hasattr(result, "_fields") else [result])
+            node = outs[0].op.node_def if hasattr(outs[0], "op") else outs[0].node_def
+            line = {"op": op, "attrs": {k: attribute(v) for k, v in sorted(node.attr.items()) if not k.startswith("_")},
+                    "in": [{**tensor(a), **({"c": True} if constant else {})} for a, constant in inputs]}
+            if rtol: line["rtol"] = rtol
+            with tf.compat.v1.Session(config=SESSION) as session:
+                try:
+                    values = session.run(outs, feeds)
+                    line["out"] = [tensor(np.asarray(v)) for v in values]
+                except tf.errors.OpError as e:
+                    line["code"] = e.error_code
+                    # Without the stack trace before and the node behind.
+                    text = e.message.split("\n\t [[")[0]
+                    if text.startswith("Graph execution error"): text = text.split("\nNode: ", 1)[1].split("\n", 1)[1]
+                    line["error"] = text
+            if "No OpKernel" in line.get("error", ""): return
+        self.lines.append(line)
+
+    def write(self):
+        path = os.path.join(HERE, "Goldens", self.name + ".jsonl")
+        with open(path, "w") as f:
+            for line in self.lines: f.write(json.dumps(line, separators=(",", ":")) + "\n")
+        print(f"{self.name}: {len(self.lines)} cases, {os.path.getsize(path)} bytes")
+        for text in sorted(set(self.failed)): print("   left out:", text)
+
+
+def session_config():
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+    config = config_pb2.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = -1
+    return config
+
+
+SESSION = session_config()
+# Inputs that are constants in every real graph.
+CONSTANT = {"sparse_keys", "dense_keys", "ragged_keys"}
+# Inputs that Python knows by another name than the op's definition.
+PYTHON_NAMES = {"t": "x", "e": "y", "split_dim": "axis", "dim": "axis", "reduction_indices": "axis"}
+FAMILIES = {}
+
+
+def family(f):
+    FAMILIES[f.__name__] = f
+    return f
+
+
+def i32(*v): return np.array(v, np.int32)
+def i64(*v): return np.array(v, np.int64)
+def s32(v): return np.array(v, np.int32)
+def S(*v): return np.array(v, object)
+
+
+def numbers(rng, dtype, *shape, low=None, high=None):
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        low = max(info.min, -20) if low is None else low
+        return rng.integers(low, min(info.max, 20) if high is None else high, shape).astype(dtype)
+    if dtype.kind == "b": return rng.integers(0, 2, shape).astype(bool)
+    a = rng.uniform(-4 if low is None else low, 4 if high is None else high, shape)
+    if dtype.kind == "c": return (a + 1j * rng.uniform(-4, 4, shape)).astype(dtype)
+    return a.astype(dtype)
+
+
+SHAPES = [((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 2)), ((2, 2), ()), ((), ()), ((0, 3), (3,)), ((2, 3, 4), (3, 1)),
+          ((2, 1, 3), (4, 1)), ((1, 1, 1), (5,)), ((1, 3), (2, 1, 1)), ((0,), (1,))]
+
+
+@family
+def elementwise(F):
+    everything = INTS + FLOATS + COMPLEX
+    special = np.array([NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, 1e-3, 1e8, -7.0], f32)
+    binaries = {
+        "Add": everything, "AddV2": everything, "Sub": everything, "Mul": everything, "Div": everything, "RealDiv": FLOATS + COMPLEX,
+        "TruncateDiv": INTS, "FloorDiv": INTS + FLOATS, "Mod": [np.int32, np.int64, f32, f64], "TruncateMod": [np.int32, np.int64, f32, f64],
+        "FloorMod": INTS + FLOATS, "Maximum": INTS + FLOATS, "Minimum": INTS + FLOATS,
+        "SquaredDifference": [np.int32, np.int64] + FLOATS + COMPLEX,
+        "MulNoNan": FLOATS + COMPLEX, "DivNoNan": FLOATS + COMPLEX, "Xdivy": FLOATS + COMPLEX, "Xlogy": FLOATS + COMPLEX, "Xlog1py": [f32, f64],
+        "Atan2": FLOATS, "NextAfter": [f32, f64], "BitwiseAnd": INTS, "BitwiseOr": INTS, "BitwiseXor": INTS, "LeftShift": INTS, "RightShift": INTS,
+        "LogicalAnd": [bool], "LogicalOr": [bool], "Equal": everything + [bool], "NotEqual": everything + [bool],
+        "Less": INTS + FLOATS, "LessEqual": INTS + FLOATS, "Greater": INTS + FLOATS, "GreaterEqual": INTS + FLOATS,
+    }
+    for op, types in binaries.items():
+        names = [a.name for a in op_def_registry.get(op).input_arg]
+        for t, dtype in enumerate(types):
+            rng = F.rng(op + str(dtype))
+            shapes = SHAPES if (t == 0 or np.dtype(dtype) == f32) else [SHAPES[t % 3], SHAPES[7 + t % 2]]
+            for a, b in shapes:
+                x, y = numbers(rng, dtype, *a), numbers(rng, dtype, *b)
+                if "Div" in op or "Mod" in op:
+                    y = np.where(y == 0, np.array(3, y.dtype), y).astype(y.dtype) if np.dtype(dtype).kind in "iu" else y
+                if op in ("Mod", "TruncateMod", "FloorMod", "FloorDiv") and np.dtype(dtype) in (np.dtype(f16), np.dtype(bf16)): continue
+                if "Shift" in op: y = np.clip(y, 0, 9) if np.dtype(dtype).kind == "i" else y % np.array(9, y.dtype)
+                if op in ("Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual"):
+                    x = (x.astype(np.complex64) / 8).round().astype(x.dtype) if np.dtype(dtype).kind == "c" else np.round(x.astype(f64) / 4).astype(x.dtype) if np.dtype(dtype).kind != "b" else x
+                    y = (y.astype(np.complex64) / 8).round().astype(y.dtype) if np.dtype(dtype).kind == "c" else np.round(y.astype(f64) / 4).astype(y.dtype) if np.dtype(dtype).kind != "b" else y
+                F.case(op, **{names[0]: x, names[1]: y})
+        if f32 in types:
+            F.case(op, **{names[0]: special[:, None], names[1]: special[None, :]})
+        dtype = f32 if f32 in types else types[0]
+        F.case(op, **{names[0]: numbers(F.rng(), dtype, 2, 3), names[1]: numbers(F.rng(), dtype, 2)})
+        F.case(op, **{names[0]: numbers(F.rng(), dtype, 40), names[1]: numbers(F.rng("2"), dtype, 40, low=None if dtype != np.int8 else 1)})
+    for op in ["Div", "TruncateDiv", "FloorDiv", "FloorMod", "Mod"]:
+        if op != "TruncateDiv": F.case(op, x=i32(1, 2), y=i32(1, 0))  # where TensorFlow forgets to say why
+        F.case(op, x=i32(-2**31, 7, -7, 7, -7), y=i32(-1, 2, 2, -2, -2))
+        F.case(op, x=i64(-2**63, 9), y=i64(-1, -4))
+    F.case("Equal", x=S("a", "b"), y=S("a", "c"))
+    F.case("NotEqual", x=S("a", "b", "", "ab"), y=S(["a"], ["b"], [""]))
+    F.case("Equal", x=i32(1, 2), y=i32(1, 2, 3), incompatible_shape_error=False)
+    F.case("NotEqual", x=i32(1, 2), y=i32(1, 2, 3), incompatible_shape_error=False)
+    F.case("ApproximateEqual", x=np.array([1, 2, 3], f32), y=np.array([1, 2.1, 3.000001], f32), tolerance=0.01)
+    F.case("ApproximateEqual", x=np.array([1, 2, 3], f32), y=np.array([1, 2], f32))
+    for dtype in FLOATS + [np.int32, np.int64] + COMPLEX:
+        rng = F.rng("pow")
+        x = numbers(rng, dtype, 6, low=0)
+        y = numbers(rng, dtype, 6, low=0, high=4)
+        F.case("Pow", x=x, y=y)
+    F.case("Pow", x=special[:, None], y=special[None, :])
+    F.case("Pow", x=i32(2, 3), y=i32(2, -1))
+    F.case("Pow", x=i64(3, -2, 10), y=i64(41, 63, 19))
+    unaries = {
+        "Neg": INTS[:4] + FLOATS + COMPLEX, "Abs": INTS[:4] + FLOATS, "Sign": INTS[:4] + FLOATS + COMPLEX, "Square": [np.int32, np.int64] + FLOATS + COMPLEX,
+        "Sqrt": FLOATS + COMPLEX, "Rsqrt": FLOATS + COMPLEX, "Reciprocal": FLOATS + COMPLEX, "Inv": FLOATS + COMPLEX,
+        "Exp": FLOATS + COMPLEX, "Expm1": FLOATS + COMPLEX, "Log": FLOATS + COMPLEX, "Log1p": FLOATS + COMPLEX,
+        "Sin": FLOATS + COMPLEX, "Cos": FLOATS + COMPLEX, "Tan": FLOATS + COMPLEX, "Asin": FLOATS + COMPLEX, "Acos": FLOATS + COMPLEX, "Atan": FLOATS + COMPLEX,
+        "Sinh": FLOATS + COMPLEX, "Cosh": FLOATS + COMPLEX, "Tanh": FLOATS + COMPLEX, "Asinh": FLOATS + COMPLEX, "Acosh": FLOATS + COMPLEX, "Atanh": FLOATS + COMPLEX,
+        "Sigmoid": FLOATS + COMPLEX, "Erf": FLOATS, "Erfc": FLOATS, "Erfinv": [f32, f64], "Ndtri": [f32, f64], "Lgamma": FLOATS, "Digamma": FLOATS,
+        "Floor": FLOATS, "Ceil": FLOATS, "Round": FLOATS, "Rint": FLOATS,
+        "IsNan": FLOATS, "IsInf": FLOATS, "IsFinite": FLOATS, "Invert": INTS, "LogicalNot": [bool], "Conj": COMPLEX, "Real": COMPLEX, "Imag": COMPLEX,
+    }
+    for op, types in unaries.items():
+        name = op_def_registry.get(op).input_arg[0].name
+        attributes = lambda dtype: {"Tout": tf.float32 if np.dtype(dtype) == np.complex64 else tf.float64} if op in ("Real", "Imag") else {}
+        for dtype in types:
+            rng = F.rng(op)
+            x = numbers(rng, dtype, 2, 5)
+            if op in ("Sqrt", "Rsqrt", "Log", "Lgamma", "Digamma") and np.dtype(dtype).kind != "c": x = np.abs(x)
+            if op in ("Erfinv", "Atanh", "Asin", "Acos"): x = (x / np.array(4.1, x.dtype)).astype(x.dtype)
+            if op == "Ndtri": x = np.abs(x / np.array(4.1, x.dtype)).astype(x.dtype)
+            if op == "Acosh" and np.dtype(dtype).kind != "c": x = (np.abs(x) + np.array(1, x.dtype)).astype(x.dtype)
+            loose = 1e-4 if op in ("Erfinv", "Ndtri") else None
+            F.case(op, rtol=loose if dtype == f32 else None, **{name: x}, **attributes(dtype))
+            if np.dtype(dtype) == f32:
+                F.case(op, rtol=loose, **{name: special})
+                F.case(op, **{name: np.zeros((0, 2), f32)})
+                F.case(op, rtol=loose, **{name: np.linspace(-1, 1, 41, dtype=f32)})
+                F.case(op, **{name: np.linspace(-100, 100, 81, dtype=f32)})
+            if np.dtype(dtype) == f64 and op != "Erf": F.case(op, **{name: special.astype(f64)})
+    F.case("Round", x=np.array([0.5, 1.5, 2.5, -0.5, -1.5, 2.4999], f32))
+    x = np.array([3, 4, 5], f32)
+    F.case("AddN", inputs=[x, x * 2, x * 3])
+    F.case("AddN", inputs=[x])
+    F.case("AddN", inputs=[x, x[:2]])
+    F.case("AddN", inputs=[np.array([1 + 2j], np.complex64)] * 2)
+    for lo, hi in [(-1, 1), (0, 0.5)]:
+        F.case("ClipByValue", t=special, clip_value_min=np.array(lo, f32), clip_value_max=np.array(hi, f32))
+    F.case("ClipByValue", t=i32(-5, 0, 9), clip_value_min=i32(-1, -1, -1), clip_value_max=i32(2, 2, 2))
+    F.case("ClipByValue", t=np.ones((2, 3), f32), clip_value_min=np.zeros(2, f32), clip_value_max=np.array(1, f32))
+    c = np.array([True, False, True])
+    for dtype in [f32, np.int8, np.int64, np.complex128, bool, f16]:
+        rng = F.rng("select")
+        a, b = numbers(rng, dtype, 3), numbers(rng, dtype, 3)
+        F.case("Select", condition=c, t=a, e=b)
+        F.case("SelectV2", condition=c, t=a, e=b)
+        m, n = numbers(rng, dtype, 3, 4), numbers(rng, dtype, 3, 4)
+        F.case("Select", condition=c, t=m, e=n)
+        F.case("SelectV2", condition=c[:, None], t=m, e=n[:1])
+        F.case("SelectV2", condition=np.array(True), t=m, e=n[0, 0])
+        F.case("SelectV2", condition=c[:, None], t=m[0, 0], e=n[0])
+    F.case("Select", condition=np.array(False), t=S("a", "b"), e=S("c", "d"))
+    F.case("SelectV2", condition=c, t=S("a", "b", "c"), e=S("d"))
+    F.case("Select", condition=c, t=np.ones((2, 2), f32), e=np.ones((2, 2), f32))
+    F.case("Select", condition=c, t=np.ones((3, 2), f32), e=np.ones((3, 3), f32))
+    F.case("SelectV2", condition=c, t=np.ones((2,), f32), e=np.ones((3,), f32))
+    F.case("Select", condition=np.ones((0,), bool), t=np.ones((0, 2), f32), e=np.ones((0, 2), f32))
+    types = INTS + FLOATS + COMPLEX + [bool]
+    for a in types:
+        rng = F.rng("cast")
+        x = numbers(rng, a, 7, low=0) if np.dtype(a).kind == "u" else numbers(rng, a, 7)
+        for b in types: F.case("Cast", x=x if np.dtype(b).kind != "u" else np.abs(x) if np.dtype(a).kind != "b" else x, DstT=tf.as_dtype(b))
+    F.case("Cast", x=i32(300, -1, 70000, 65535), DstT=tf.uint8)
+    F.case("Cast", x=i64(2**40 + 5, -2**35), DstT=tf.int32)
+    F.case("Cast", x=np.array([1.9, -1.9, 65519, 65520, 1e-8, NAN, INF], f32), DstT=tf.float16)
+    F.case("Cast", x=np.array([1.00390625, 1.01171875, 3.4e38, NAN, -INF, 1e-30], f32), DstT=tf.bfloat16)
+    F.case("Cast", x=np.array([6e-8, 5.96e-8, 1, 65504, -0.0, NAN, INF], f16), DstT=tf.float32)
+    F.case("Cast", x=np.array([1e10, -1e10, NAN], f32), DstT=tf.int32)
+    F.case("Cast", x=np.array([0.0, NAN, -0.0, 0.1], f32), DstT=tf.bool)
+    F.case("Cast", x=S("a"), DstT=tf.int32)
+    F.case("Bitcast", input=np.array([1.0, -2.5], f32), type=tf.int32)
+    F.case("Bitcast", input=np.array([[1, 2], [3, 4]], np.int32), type=tf.int64)
+    F.case("Bitcast", input=np.array([1.5, 2], f64), type=tf.uint8)
+    F.case("Bitcast", input=i32(1, 2, 3), type=tf.int64)
+    F.case("CheckNumerics", tensor=np.array([1, 2], f32), message="bad")
+    F.case("CheckNumerics", tensor=np.array([1, NAN], f32), message="bad")
+    F.case("CheckNumerics", tensor=np.array([1, INF], f32), message="bad")
+    F.case("CheckNumerics", tensor=np.array([NAN, INF], f64), message="bad")
+
+
+@family
+def reductions(F):
+    x = F.rng().uniform(-2, 2, (2, 3, 4, 5))
+    axes = [i32(), i32(0), i32(1), i32(-1), i32(0, 1), i32(0, 2), i32(1, 3), i32(0, 1, 2, 3), s32(2), i64(-2, 0), i32(0, 0)]
+    ops = {"Sum": INTS + FLOATS + COMPLEX, "Mean": INTS + FLOATS + COMPLEX, "Prod": INTS + FLOATS + COMPLEX, "Max": INTS + FLOATS, "Min": INTS + FLOATS,
+           "EuclideanNorm": INTS + FLOATS + COMPLEX}
+    for op, types in ops.items():
+        for dtype in types:
+            loose = {f16: 4e-3, bf16: 4e-2}.get(dtype)
+            a = x.astype(dtype) if np.dtype(dtype).kind == "f" or dtype in FLOATS + COMPLEX else np.abs(x * 2).astype(dtype) if np.dtype(dtype).kind == "u" else (x * 3).astype(dtype)
+            for i, axis in enumerate(axes):
+                if dtype != f32 and i not in (3, 5, 8): continue
+                F.case(op, input=a[:, :, :2] if dtype != f32 else a, axis=axis, keep_dims=bool(i % 2), rtol=loose)
+        F.case(op, input=np.zeros((0, 3), f32), axis=i32(0))
+        F.case(op, input=np.zeros((0, 3), f32), axis=i32(1))
+        F.case(op, input=np.zeros((2, 0), f32), axis=i32(1), keep_dims=True)
+        F.case(op, input=np.array(3, f32), axis=i32())
+        F.case(op, input=np.ones((2, 3), f32), axis=i32(2))
+        F.case(op, input=np.ones((2, 3), f32), axis=i32(-3))
+        F.case(op, input=np.array([[1, NAN], [INF, 2]], f32), axis=i32(1))
+        F.case(op, input=np.array([[1, 5], [INF, NAN], [-3, -INF]], f32), axis=i32(0))
+        F.case(op, input=F.rng("big").uniform(0, 1.02, (3, 70)).astype(f32), axis=i32(1))
+        F.case(op, input=F.rng("big").uniform(0, 1.02, (70, 3)).astype(f32), axis=i32(0))
+        if op != "EuclideanNorm": F.case(op, input=np.zeros((0, 3), np.int32), axis=i32(0))
+    for op in ["All", "Any"]:
+        b = F.rng(op).random((2, 3, 4)) > (0.7 if op == "Any" else 0.2)
+        for axis in [i32(), i32(0), i32(1), i32(-1), i32(0, 2), i32(0, 1, 2)]: F.case(op, input=b, axis=axis, keep_dims=True)
+        F.case(op, input=np.zeros((2, 0), bool), axis=i32(1))
+        F.case(op, input=np.zeros((2, 2), bool), axis=i32(7))
+    for op in ["ArgMax", "ArgMin"]:
+        for dtype in INTS + FLOATS + [bool]:
+            F.case(op, input=numbers(F.rng(op), dtype, 3, 4), dimension=s32(1), output_type=tf.int64)
+        y = numbers(F.rng(op), f32, 2, 3, 4)
+        for d in [0, 1, 2, -1, -3]: F.case(op, input=y, dimension=s32(d), output_type=tf.int32)
+        F.case(op, input=y, dimension=s32(3))
+        F.case(op, input=np.array([[2, 2, 1], [1, 2, 2]], f32), dimension=s32(1))
+        F.case(op, input=np.array([1, NAN, 3], f32), dimension=s32(0))
+        F.case(op, input=np.zeros((2, 0), f32), dimension=s32(1))
+        F.case(op, input=np.zeros((0, 2), f32), dimension=s32(1))
+    for op in ["Cumsum", "Cumprod"]:
+        for dtype in [np.int32, np.int8, np.int64, f32, f64, f16, np.complex64]:
+            a = numbers(F.rng(op), dtype, 2, 3, 2, low=-2, high=3)
+            for axis in [0, 1, -1]:
+                for e in [False, True]:
+                    for r in [False, True]:
+                        if dtype in (f32, np.int32) or (e and r): F.case(op, x=a, axis=s32(axis), exclusive=e, reverse=r, rtol=4e-3 if dtype == f16 else None)
+        F.case(op, x=np.ones((2, 2), f32), axis=s32(2))
+        F.case(op, x=np.ones((0, 2), f32), axis=s32(0))
+    d = numbers(F.rng("seg"), f32, 5, 3)
+    ids = i32(0, 0, 1, 3, 3)
+    for op in ["SegmentSum", "SegmentMean", "SegmentProd", "SegmentMax", "SegmentMin"]:
+        F.case(op, data=d, segment_ids=ids)
+        F.case(op, data=d[:, 0], segment_ids=ids.astype(np.int64))
+        F.case(op, data=d.astype(np.int32), segment_ids=ids) if op != "SegmentMean" else None
+        F.case(op, data=d, segment_ids=i32(0, 1, 0, 1, 2))
+        F.case(op, data=d, segment_ids=i32(0, 1))
+        F.case(op, data=d[:0], segment_ids=i32())
+    for op in ["UnsortedSegmentSum", "UnsortedSegmentProd", "UnsortedSegmentMax", "UnsortedSegmentMin"]:
+        F.case(op, data=d, segment_ids=i32(3, 0, 3, -1, 1), num_segments=s32(5))
+        F.case(op, data=d.astype(np.int32), segment_ids=i32(3, 0, 3, 0, 1), num_segments=s32(5))
+        F.case(op, data=d.astype(f64), segment_ids=i64(2, 0, 2, 0, 0), num_segments=s32(4))
+        F.case(op, data=d, segment_ids=np.zeros((5, 3), np.int32), num_segments=s32(2))
+        F.case(op, data=d, segment_ids=i32(0, 1, 2, 3, 9), num_segments=s32(5))
+        F.case(op, data=d, segment_ids=i32(0, 1), num_segments=s32(5))
+        F.case(op, data=d, segment_ids=i32(0, 1, 0, 0, 0), num_segments=s32(-1))
+
+
+@family
+def shapes(F):
+    x = np.arange(24, dtype=f32).reshape(2, 3, 4)
+    for t in [tf.int32, tf.int64]:
+        for a in [x, np.array(1, f32), np.zeros((0, 2), f32), S("a", "b")]:
+            F.case("Shape", input=a, out_type=t)
+            F.case("Size", input=a, out_type=t)
+        F.case("ShapeN", input=[x, x[0], x[0, 0, 0]], out_type=t)
+    F.case("Rank", input=x)
+    F.case("Rank", input=np.array(2, np.int8))
+    for s in [(6, 4), (-1,), (2, -1), (24,), (4, 5), (5, -1), (-1, -1), (-2, 12), (2, 3, 4, 1), (0, -1), (1, 1, 1, 1, 24)]:
+        F.case("Reshape", tensor=x, shape=i32(*s))
+        F.case("Reshape", tensor=x, shape=i64(*s))
+    F.case("Reshape", tensor=np.zeros((0, 3), f32), shape=i32(3, -1))
+    F.case("Reshape", tensor=np.zeros((0, 3), f32), shape=i32(0, -1))
+    F.case("Reshape", tensor=np.zeros((0, 3), f32), shape=i32(5, 0))
+    F.case("Reshape", tensor=x[:1, :1, :1], shape=i32())
+    F.case("Reshape", tensor=x, shape=s32([[2, 12]]))
+    F.case("Reshape", tensor=S("a", "b"), shape=i32(2, 1))
+    y = np.zeros((1, 2, 1, 3, 1), f32)
+    for dims in [[], [0], [2], [0, 4], [-1], [1], [9], [-6]]: F.case("Squeeze", input=y, axis=dims)
+    for d in [0, 1, 3, -1, -4, 4, -5]: F.case("ExpandDims", input=x, axis=s32(d))
+    F.case("ExpandDims", input=np.array(1, f32), axis=i32(0))
+    F.case("ExpandDims", input=x, axis=i32(0, 1))
+    for a, b in [((2, 3), (3,)), ((1,), (4, 5)), ((2, 1), (1, 7)), ((2,), (3,)), ((), (2,))]:
+        F.case("BroadcastArgs", s0=i32(*a), s1=i32(*b))
+    F.case("ConcatOffset", concat_dim=s32(1), shape=[i32(2, 3, 4), i32(2, 5, 4), i32(2, 1, 4)])
+    F.case("ConcatOffset", concat_dim=s32(-1), shape=[i32(2, 3), i32(2, 5)])
+    F.case("ConcatOffset", concat_dim=s32(0), shape=[i32(2, 3), i32(2, 5)])
+    F.case("ConcatOffset", concat_dim=s32(4), shape=[i32(2, 3), i32(2, 5)])
+    F.case("InvertPermutation", x=i32(2, 0, 1))
+    F.case("InvertPermutation", x=i64(3, 1, 2, 0))
+    F.case("InvertPermutation", x=i32(2, 0, 2))
+    F.case("InvertPermutation", x=i32(3, 0, 1))
+    F.case("InvertPermutation", x=i32())
+    for dtype in INTS + FLOATS + COMPLEX + [bool]:
+        v = numbers(F.rng("fill"), dtype)
+        F.case("Fill", dims=i32(2, 3), value=v)
+        F.case("ZerosLike", x=numbers(F.rng("fill"), dtype, 2, 2))
+        F.case("OnesLike", x=numbers(F.rng("fill"), dtype, 2, 2))
+    F.case("Fill", dims=i64(2), value=np.array("ab", object))
+    F.case("Fill", dims=i32(), value=np.array(7, f32))
+    F.case("Fill", dims=i32(2, -1), value=np.array(7, f32))
+    F.case("Fill", dims=i32(0, 4), value=np.array(7, f32))
+    F.case("Fill", dims=i32(2), value=np.array([7, 8], f32))
+    F.case("Fill", dims=s32([[2]]), value=np.array(7, f32))
+    F.case("Fill", dims=i64(2**40, 2**40), value=np.array(7, f32))
+    F.case("ZerosLike", x=S("a"))
+    for t in [np.int32, np.int64, f32, f64]:
+        c = lambda v: np.array(v, t)
+        for a, b, d in [(0, 5, 1), (2, 11, 3), (5, 0, -2), (0, 0, 1), (3, 3, -1), (0, 5, 0), (5, 0, 1), (0, 5, -1), (-3, 4, 2)]:
+            F.case("Range", start=c(a), limit=c(b), delta=c(d))
+    F.case("Range", start=np.array(0, f32), limit=np.array(1, f32), delta=np.array(0.3, f32))
+    F.case("Range", start=np.array(1, f32), limit=np.array(-1, f32), delta=np.array(-0.25, f32))
+    F.case("Range", start=i32(0), limit=i32(4), delta=i32(1))
+    F.case("Range", start=i32(0, 1), limit=i32(4), delta=i32(1))
+    for t in [f32, f64]:
+        for a, b, n in [(0, 1, 5), (2, -3, 4), (1, 9, 1), (0, 1, 0), (3, 3, 3)]: F.case("LinSpace", start=np.array(a, t), stop=np.array(b, t), num=s32(n))
+
+
+@family
+def arrays(F):
+    x = np.arange(24, dtype=f32).reshape(2, 3, 4)
+    perms = [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0)]
+    for p in perms:
+        for dtype in [f32, np.int8, f16, f64, np.complex128]:
+            if dtype == f32 or p in perms[1:3]: F.case("Transpose", x=x.astype(dtype), perm=i32(*p))
+    F.case("Transpose", x=np.arange(600, dtype=f32).reshape(20, 30), perm=i32(1, 0))
+    F.case("Transpose", x=np.arange(1200, dtype=np.int16).reshape(2, 20, 15, 2), perm=i64(0, 2, 1, 3))
+    F.case("Transpose", x=np.arange(720, dtype=np.uint8).reshape(2, 3, 4, 5, 6), perm=i32(4, 1, 3, 0, 2))
+    F.case("Transpose", x=x, perm=i32(0, -1, 1))
+    F.case("Transpose", x=x, perm=i32(0, 1))
+    F.case("Transpose", x=x, perm=i32(0, 0, 1))
+    F.case("Transpose", x=x, perm=i32(0, 1, 3))
+    F.case("Transpose", x=np.zeros((0, 3), f32), perm=i32(1, 0))
+    F.case("Transpose", x=np.array([["a", "b"], ["c", "d"]], object), perm=i32(1, 0))
+    F.case("Transpose", x=np.array(3, f32), perm=i32())
+    F.case("ConjugateTranspose", x=x, perm=i32(2, 0, 1))
+    y = x + 100
+    for axis in [0, 1, 2, -1, -3, 3, -4]:
+        F.case("ConcatV2", values=[x, y], axis=s32(axis))
+        F.case("Concat", values=[x, y], concat_dim=s32(axis))
+    F.case("ConcatV2", values=[x, x[:, :1], x[:, :0]], axis=s32(1))
+    F.case("ConcatV2", values=[x, x[:, :, :1]], axis=i64(2)[0])
+    F.case("ConcatV2", values=[x, x[:1]], axis=s32(1))
+    F.case("ConcatV2", values=[x, x[0]], axis=s32(1))
+    F.case("ConcatV2", values=[S("a"), S("b", "c")], axis=s32(0))
+    F.case("ConcatV2", values=[np.array(1, f32), np.array(2, f32)], axis=s32(0))
+    F.case("ConcatV2", values=[np.ones((2, 0), f32), np.ones((2, 0), f32)], axis=s32(0))
+    for axis, n in [(0, 2), (1, 3), (2, 2), (-1, 4), (1, 2), (3, 2), (0, 1)]: F.case("Split", axis=s32(axis), value=x, num_split=n)
+    for axis, sizes in [(2, (1, 3)), (1, (1, -1)), (0, (2, 0)), (2, (1, 2)), (2, (-1, -1)), (2, (5, -1)), (5, (1, 3)), (2, (-2, 6))]:
+        F.case("SplitV", value=x, size_splits=i32(*sizes), axis=s32(axis), num_split=2)
+    F.case("SplitV", value=x, size_splits=i64(1, 1, 2), axis=s32(-1), num_split=3)
+    F.case("SplitV", value=x, size_splits=i32(1, 3), axis=s32(2), num_split=3)
+    for axis in [0, 1, 2, -1, -3]: F.case("Pack", values=[x[0], y[0]], axis=axis)
+    F.case("Pack", values=[np.array(1, f32), np.array(2, f32), np.array(3, f32)], axis=0)
+    F.case("Pack", values=[x[0], x[0, :1]], axis=0)
+    F.case("Pack", values=[x[0], y[0]], axis=3)
+    F.case("Pack", values=[S("a", "b"), S("c", "d")], axis=1)
+    F.case("Pack", values=[np.zeros((0,), f32)] * 2, axis=0)
+    for axis, n in [(0, 2), (1, 3), (-1, 4), (2, 3), (3, 1)]: F.case("Unpack", value=x, num=n, axis=axis)
+    for b, s in [((0, 0, 0), (2, 3, 4)), ((1, 1, 1), (1, 2, 2)), ((0, 1, 2), (-1, -1, -1)), ((0, 0, 0), (0, 3, 1)), ((0, 0, 5), (1, 1, 1)),
+                 ((0, 0, 1), (1, 1, 4)), ((0, 0, -1), (1, 1, 1)), ((2, 3, 4), (-1, -1, -1)), ((0, 0), (1, 1)), ((0, 0, 0), (1, 1, -2))]:
+        F.case("Slice", input=x, begin=i32(*b), size=i32(*s))
+    F.case("Slice", input=x.astype(np.int8), begin=i64(1, 0, 1), size=i64(1, 3, 2))
+    def strided(a, spec, **masks):
+        F.case("StridedSlice", input=a, begin=i32(*[s[0] for s in spec]), end=i32(*[s[1] for s in spec]), strides=i32(*[s[2] for s in spec]), **masks)
+    strided(x, [(0, 1, 1)])
+    strided(x, [(0, 1, 1)], shrink_axis_mask=1)
+    strided(x, [(-1, 0, 1)], shrink_axis_mask=1)
+    strided(x, [(2, 3, 1)], shrink_axis_mask=1)
+    strided(x, [(-3, 0, 1)], shrink_axis_mask=1)
+    strided(x, [(0, 0, 1), (1, 9, 1)], begin_mask=1, end_mask=1)
+    strided(x, [(0, 0, -1), (0, 0, -2), (0, 0, -1)], begin_mask=7, end_mask=7)
+    strided(x, [(0, 0, 1), (3, 0, -1), (-1, -9, -2)], begin_mask=1, end_mask=1)
+    strided(x, [(0, 0, 1), (1, 3, 1)], ellipsis_mask=1)
+    strided(x, [(0, 1, 1), (0, 0, 1), (1, 3, 2)], ellipsis_mask=2)
+    strided(x, [(0, 0, 1), (0, 1, 1), (0, 0, 1)], new_axis_mask=1, ellipsis_mask=4)
+    strided(x, [(0, 0, 1), (0, 0, 1)], ellipsis_mask=1, new_axis_mask=2)
+    strided(x, [(0, 0, 1), (1, 2, 1), (0, 0, 1), (2, 3, 1)], ellipsis_mask=1, new_axis_mask=4, shrink_axis_mask=10)
+    strided(x, [(1, 2, 1), (1, 2, 1), (1, 2, 1)], shrink_axis_mask=7)
+    strided(x, [(0, 2, 0)])
+    strided(x, [(0, 2, -1)], shrink_axis_mask=1)
+    strided(x, [(0, 1, 1)] * 4)
+    strided(x, [(0, 0, 1), (0, 0, 1)], ellipsis_mask=3)
+    strided(x, [(5, 9, 1), (-9, 2, 1), (-100, 100, 3)])
+    strided(x, [(1, 1, 1)])
+    strided(x, [(0, 2, 2**31 - 1), (2, -2**31, -2**31)])
+    strided(np.array(5, f32), [(0, 0, 1)], new_axis_mask=1)
+    strided(S("a", "b", "c"), [(2, 0, -1)])
+    strided(i32(7, 8, 9), [(0, 1, 1)], shrink_axis_mask=1)
+    strided(i32(7, 8, 9), [(1, 0, 1)], end_mask=1)
+    strided(np.zeros((0, 3), f32), [(0, 1, 1)])
+    F.case("StridedSlice", input=x, begin=i64(0), end=i64(1), strides=i64(1))
+    F.case("StridedSlice", input=x, begin=i32(0), end=i32(1, 2), strides=i32(1))
+    for m in [(1, 1, 1), (2, 1, 3), (0, 1, 1), (1, 2, 1), (1, 1, -1), (1, 1)]: F.case("Tile", input=x, multiples=i32(*m))
+    F.case("Tile", input=S("a", "b"), multiples=i64(3))
+    F.case("Tile", input=np.array(4, f32), multiples=i32())
+    for a, s in [((3,), (2, 3)), ((2, 1), (2, 4)), ((), (2, 2)), ((1, 3, 1), (5, 2, 3, 2)), ((2, 3), (2, 3)), ((3,), (2,)), ((2, 3), (3,)), ((1,), (0,)), ((2, 1), (2, -1))]:
+        F.case("BroadcastTo", input=numbers(F.rng("b"), f32, *a), shape=i32(*s))
+    F.case("BroadcastTo", input=S("x"), shape=i64(2, 2))
+    for a in [(0,), (1,), (2,), (0, 2), (-1,), (), (0, 1, 2), (3,), (1, 1)]: F.case("ReverseV2", tensor=x, axis=i32(*a))
+    F.case("ReverseV2", tensor=S("a", "b", "c"), axis=i32(0))
+    for s, a in [((1,), (0,)), ((-1, 2), (1, 2)), ((7,), (2,)), ((1, 1), (1, 1)), ((0,), (0,)), ((1,), (5,)), ((1, 2), (0,)), ((-9, 4, 1), (0, 1, 2))]:
+        F.case("Roll", input=x, shift=i32(*s), axis=i32(*a))
+    F.case("Roll", input=x, shift=s32(1), axis=s32(-1))
+    F.case("Roll", input=np.array(1, f32), shift=s32(1), axis=s32(0))
+    F.case("ReverseSequence", input=x, seq_lengths=i32(2, 3), seq_dim=1, batch_dim=0)
+    F.case("ReverseSequence", input=x, seq_lengths=i64(0, 1, 2), seq_dim=0, batch_dim=1)
+    F.case("ReverseSequence", input=x, seq_lengths=i32(1, 4, 3), seq_dim=2, batch_dim=1)
+    F.case("ReverseSequence", input=x, seq_lengths=i32(2, 4), seq_dim=1, batch_dim=0)
+    F.case("ReverseSequence", input=x, seq_lengths=i32(2, -1), seq_dim=1, batch_dim=0)
+    F.case("ReverseSequence", input=x, seq_lengths=i32(2), seq_dim=1, batch_dim=0)
+    for p in [((0, 0), (1, 2), (0, 1)), ((0, 0), (0, 0), (0, 0)), ((2, 0), (0, 0), (0, 0)), ((0, -1), (0, 0), (0, 0)), ((1, 1), (1, 1))]:
+        F.case("Pad", input=x, paddings=s32(p))
+        F.case("PadV2", input=x, paddings=np.array(p, np.int64), constant_values=np.array(-7, f32))
+    F.case("Pad", input=np.array([1, 2], np.int8), paddings=s32([(1, 2)]))
+    F.case("Pad", input=x, paddings=s32([1, 2]))
+    for mode in ["REFLECT", "SYMMETRIC"]:
+        for p in [((1, 1), (2, 2), (3, 3)), ((0, 0), (1, 0), (0, 2)), ((2, 2), (0, 0), (0, 0)), ((0, 0), (0, 4), (0, 0)), ((0, 0), (-1, 0), (0, 0)), ((1, 1), (1, 1))]:
+            F.case("MirrorPad", input=x, paddings=s32(p), mode=mode)
+        F.case("MirrorPad", input=i32(1, 2, 3), paddings=np.array([[2, 2]], np.int64), mode=mode)
+    img = np.arange(2 * 4 * 6 * 4, dtype=f32).reshape(2, 4, 6, 4)
+    F.case("SpaceToDepth", input=img, block_size=2)
+    F.case("SpaceToDepth", input=img, block_size=4)
+    F.case("DepthToSpace", input=img, block_size=2)
+    F.case("DepthToSpace", input=img, block_size=3)
+    F.case("SpaceToDepth", input=img[0], block_size=2)
+    F.case("SpaceToBatchND", input=img, block_shape=i32(2, 3), paddings=s32([(0, 0), (0, 0)]))
+    F.case("SpaceToBatchND", input=img, block_shape=i32(2, 2), paddings=s32([(1, 1), (2, 0)]))
+    F.case("SpaceToBatchND", input=img, block_shape=i32(3, 2), paddings=s32([(1, 1), (2, 0)]))
+    F.case("SpaceToBatchND", input=img[0, 0], block_shape=i32(2), paddings=s32([(0, 0)]))
+    F.case("SpaceToBatchND", input=img, block_shape=i32(3, 2), paddings=s32([(0, 0), (0, 0)]))
+    F.case("SpaceToBatchND", input=img, block_shape=i32(0, 2), paddings=s32([(0, 0), (0, 0)]))
+    b = np.arange(8 * 2 * 3 * 1, dtype=f32).reshape(8, 2, 3, 1)
+    F.case("BatchToSpaceND", input=b, block_shape=i32(2, 2), crops=s32([(0, 0), (0, 0)]))
+    F.case("BatchToSpaceND", input=b, block_shape=i32(2, 2), crops=s32([(1, 0), (2, 1)]))
+    F.case("BatchToSpaceND", input=b, block_shape=i32(4), crops=s32([(1, 2)]))
+    F.case("BatchToSpaceND", input=b, block_shape=i32(3, 1), crops=s32([(0, 0), (0, 0)]))
+    F.case("BatchToSpaceND", input=b, block_shape=i32(2, 2), crops=s32([(3, 3), (0, 0)]))
+    for lo, hi in [(0, 0), (1, 1), (-1, 0), (0, -1), (2, 3), (3, 4), (4, 0), (-1, -1)]:
+        F.case("MatrixBandPart", input=x, num_lower=np.array(lo, np.int64), num_upper=np.array(hi, np.int64))
+    F.case("MatrixDiagPart", input=x)
+    F.case("MatrixDiag", diagonal=x[0])
+    F.case("MatrixSetDiag", input=x, diagonal=-x[:, :, 0])
+    F.case("MatrixSetDiag", input=x, diagonal=-x[:, :2, 0])
+    F.case("Diag", diagonal=x[0, 0])
+    F.case("Diag", diagonal=x[0, :2, :2])
+    F.case("DiagPart", input=np.arange(16, dtype=f32).reshape(4, 4))
+    F.case("DiagPart", input=np.arange(36, dtype=f32).reshape(2, 3, 2, 3))
+    F.case("DiagPart", input=x)
+    F.case("MatrixDiagPart", input=x[0, 0])
+
+
+@family
+def gathers(F):
+    x = np.arange(24, dtype=f32).reshape(4, 3, 2)
+    F.case("Gather", params=x, indices=i32(3, 0, 0))
+    F.case("Gather", params=x, indices=i64(4))
+    F.case("Gather", params=x, indices=s32([[1, 2], [0, -1]]))
+    for axis in [0, 1, 2, -1, 3]:
+        F.case("GatherV2", params=x, indices=s32([[1, 0], [1, 1]]), axis=s32(axis))
+        F.case("GatherV2", params=x.astype(np.int8), indices=i64(1), axis=s32(axis))
+    F.case("GatherV2", params=x, indices=s32(2), axis=s32(0))
+    F.case("GatherV2", params=x, indices=s32(5), axis=s32(0))
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [9, 0]]), axis=s32(0))
+    F.case("GatherV2", params=x, indices=i32(), axis=s32(0))
+    F.case("GatherV2", params=np.zeros((0, 2), f32), indices=i32(0), axis=s32(0))
+    F.case("GatherV2", params=np.array(1, f32), indices=i32(0), axis=s32(0))
+    F.case("GatherV2", params=S("a", "b", "c"), indices=i32(2, 2), axis=s32(0))
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [2, 0], [1, 1], [0, 0]]), axis=s32(1), batch_dims=1)
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [2, 0], [1, 1], [0, 3]]), axis=s32(1), batch_dims=1)
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [1, 0], [1, 1], [0, 0]]), axis=s32(2), batch_dims=1)
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [1, 0]]), axis=s32(1), batch_dims=1)
+    F.case("GatherV2", params=x, indices=s32([[0, 1], [2, 0], [1, 1], [0, 0]]), axis=s32(0), batch_dims=1)
+    F.case("GatherV2", params=x, indices=i32(1, 0, 1), axis=s32(1), batch_dims=2)
+    F.case("GatherV2", params=x, indices=s32([[1, 0, 1]] * 4), axis=s32(2), batch_dims=2)
+    for i in [[[0, 1], [3, 2]], [[0], [2]], [[0, 0, 1]], [[4, 0]], [[[1, 2]], [[0, 0]]], [[0, 0, 0, 0]], [[-1, 0]]]:
+        F.case("GatherNd", params=x, indices=s32(i))
+    F.case("GatherNd", params=x, indices=np.zeros((2, 0), np.int32))
+    F.case("GatherNd", params=x, indices=np.zeros((0, 2), np.int32))
+    F.case("GatherNd", params=np.zeros((0, 3), f32), indices=s32([[0, 0]]))
+    F.case("GatherNd", params=S("a", "b"), indices=np.array([[1], [0]], np.int64))
+    F.case("ScatterNd", indices=s32([[4], [3], [1], [4]]), updates=np.array([9, 10, 11, 12], f32), shape=i32(8))
+    F.case("ScatterNd", indices=s32([[0], [2]]), updates=x[:2], shape=i32(4, 3, 2))
+    F.case("ScatterNd", indices=s32([[0, 1], [2, 2]]), updates=np.array([5, 6], np.int64), shape=i32(3, 3))
+    F.case("ScatterNd", indices=s32([[9]]), updates=np.array([9], f32), shape=i32(8))
+    F.case("ScatterNd", indices=s32([[1]]), updates=np.array([9, 8], f32), shape=i32(8))
+    F.case("ScatterNd", indices=s32([[1]]), updates=np.array([9], f32), shape=i32(0))
+    t = np.arange(6, dtype=f32).reshape(3, 2)
+    for op in ["TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin"]:
+        F.case(op, tensor=t, indices=s32([[0], [2]]), updates=np.array([[9, -8], [-7, 6]], f32))
+        F.case(op, tensor=t, indices=s32([[0, 1], [2, 0], [0, 1]]), updates=np.array([9, -8, 2], f32))
+        F.case(op, tensor=t, indices=s32([[3]]), updates=np.array([[9, 8]], f32))
+        F.case(op, tensor=t.astype(np.int32), indices=s32([[1]]), updates=np.array([[9, 8]], np.int32))
+        F.case(op, tensor=t, indices=s32([[1]]), updates=np.array([[9, 8, 7]], f32))
+    for axis in [-1, 0, 1]:
+        F.case("OneHot", indices=i32(0, 2, -1, 5), depth=s32(4), on_value=np.array(5, f32), off_value=np.array(-1, f32), axis=axis)
+    F.case("OneHot", indices=np.array([[0, 1], [2, 0]], np.int64), depth=s32(3), on_value=np.array(True), off_value=np.array(False), axis=1)
+    F.case("OneHot", indices=np.array(1, np.uint8), depth=s32(3), on_value=np.array(1, np.int8), off_value=np.array(0, np.int8))
+    F.case("OneHot", indices=i32(0), depth=s32(-1), on_value=np.array(1, f32), off_value=np.array(0, f32))
+    F.case("OneHot", indices=i32(0), depth=s32(0), on_value=np.array(1, f32), off_value=np.array(0, f32))
+    F.case("OneHot", indices=i32(0), depth=s32(2), on_value=np.array("on", object), off_value=np.array("off", object))
+    F.case("OneHot", indices=i32(0), depth=s32(2), on_value=np.array(1, f32), off_value=np.array(0, f32), axis=4)
+    F.case("DynamicStitch", indices=[i32(0, 2), i32(1, 3)], data=[x[:2], x[2:]])
+    F.case("DynamicStitch", indices=[s32(4), s32([[0, 1], [2, 3]])], data=[x[0], np.stack([x[:2], x[2:]])])
+    F.case("DynamicStitch", indices=[i32(0, 0), i32(1)], data=[x[:2], x[2:3]])
+    F.case("DynamicStitch", indices=[i32(0, 1)], data=[x[:3]])
+    F.case("DynamicPartition", data=x, partitions=i32(0, 1, 1, 0), num_partitions=2)
+    F.case("DynamicPartition", data=x, partitions=np.ones((4, 3), np.int32), num_partitions=3)
+    F.case("DynamicPartition", data=x, partitions=i32(0, 1, 2, 0), num_partitions=2)
+    F.case("DynamicPartition", data=x, partitions=i32(0, 1), num_partitions=2)
+    sp = dict(sparse_indices=np.array([[0, 1], [2, 0]], np.int64), output_shape=i64(3, 2), sparse_values=np.array([5, 6], f32), default_value=np.array(-1, f32))
+    F.case("SparseToDense", **sp)
+    F.case("SparseToDense", **{**sp, "sparse_values": np.array(5, f32)})
+    F.case("SparseToDense", **{**sp, "sparse_indices": np.array([[2, 1], [0, 0]], np.int64)})
+    F.case("SparseToDense", **{**sp, "sparse_indices": np.array([[0, 1], [0, 1]], np.int64)})
+    F.case("SparseToDense", **{**sp, "sparse_indices": np.array([[0, 1], [3, 0]], np.int64)})
+    F.case("SparseToDense", **{**sp, "sparse_values": np.array([5, 6, 7], f32)})
+    F.case("SparseToDense", sparse_indices=i32(1, 3), output_shape=i32(5), sparse_values=S("a", "b"), default_value=np.array("", object))
+    F.case("SparseToDense", sparse_indices=s32(3), output_shape=i32(5), sparse_values=np.array(1, f32), default_value=np.array(0, f32))
+
+
+def example(**features):
+    def feature(v):
+        v = list(v) if isinstance(v, (list, tuple)) else [v]
+        if v and isinstance(v[0], (bytes, str)):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[x.encode() if isinstance(x, str) else x for x in v]))
+        if v and isinstance(v[0], float): return tf.train.Feature(float_list=tf.train.FloatList(value=v))
+        if v: return tf.train.Feature(int64_list=tf.train.Int64List(value=v))
+        return tf.train.Feature()
+    return tf.train.Example(features=tf.train.Features(feature={k: feature(v) for k, v in features.items()})).SerializeToString(deterministic=True)
+
+
+@family
+def examples(F):
+    one = example(f=1.5, i=[7, -8], s=["ab", "c"], v=[1.0, 2.0, 3.0, 4.0], m=[1, 2, 3, 4])
+    two = example(f=2.5, i=[9], v=[5.0, 6.0], m=[5, 6, 7, 8])
+    three = example(f=-1.0, i=[], s="z", m=[0, 0, 0, 1])
+    def v2(rows, names=None, sparse=(), dense=(), ragged=()):
+        rows = np.array(rows, object)
+        F.case("ParseExampleV2", serialized=rows, names=np.array(names or [], object), sparse_keys=np.array([k for k, _ in sparse], object),
+               dense_keys=np.array([d[0] for d in dense], object), ragged_keys=np.array([r[0] for r in ragged], object),
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense], num_sparse=len(sparse),
+               sparse_types=[t for _, t in sparse], ragged_value_types=[r[1] for r in ragged], ragged_split_types=[r[2] for r in ragged],
+               dense_shapes=[d[2] for d in dense])
+    def v1(rows, names=None, sparse=(), dense=()):
+        F.case("ParseExample", serialized=np.array(rows, object), names=np.array(names or [], object),
+               sparse_keys=[np.array(k, object) for k, _ in sparse], dense_keys=[np.array(d[0], object) for d in dense],
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense],
+               sparse_types=[t for _, t in sparse], dense_shapes=[d[2] for d in dense])
+    def single(row, sparse=(), dense=()):
+        F.case("ParseSingleExample", serialized=np.array(row, object),
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense], num_sparse=len(sparse),
+               sparse_keys=[k for k, _ in sparse], dense_keys=[d[0] for d in dense],
+               sparse_types=[t for _, t in sparse], dense_shapes=[d[2] for d in dense])
+    dense = [("f", tf.float32, [1], []), ("m", tf.int64, [2, 2], []), ("v", tf.float32, [None], -1.0), ("s2", tf.string, [], "none")]
+    pairs = [("v", tf.float32, [None, 2], 0.5)]
+    sparse = [("i", tf.int64), ("s", tf.string)]
+    for rows in [[one], [one, two, three], [two, three], [], one, three]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=dense)
+            fn(rows, sparse=sparse)
+            fn(rows, dense=pairs)
+            fn(rows, sparse=sparse, dense=dense[:2])
+        v2(rows, ragged=[("i", tf.int64, tf.int32), ("v", tf.float32, tf.int64)])
+        v2(rows, sparse=[("s", tf.string)], ragged=[("i", tf.int64, tf.int64)], dense=dense[:1])
+    bad = example(f=[1.0, 2.0], i=1.0, v=[1.0, 2.0, 3.0])
+    for rows in [[one, bad], bad, [two, b"\x0f"], b"\x0f", [b""], b""]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=[("f", tf.float32, [1], [])])
+            fn(rows, dense=[("f", tf.float32, [1], [3])])
+            fn(rows, dense=[("f", tf.float32, [3], [])])
+            fn(rows, sparse=[("i", tf.int64)])
+            fn(rows, dense=[("i", tf.int64, [1], [3])])
+            fn(rows, dense=pairs)
+    v2([one, bad], names=["first", "second"], dense=[("f", tf.float32, [1], [])])
+    v2([one, b""], names=["first", "second"], dense=[("f", tf.float32, [1], [])])
+    v2([one, b""], names=["first"], dense=[("f", tf.float32, [1], [])])
+    v2([bad], ragged=[("i", tf.int64, tf.int32)])
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FAMILIES:
+        F = Family(name)
+        FAMILIES[name](F)
+        F.write()
