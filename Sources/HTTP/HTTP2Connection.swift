@@ -655,6 +655,11 @@ extension EventLoop {
   func takeStream() -> HTTPStream { streamPool.popLast() ?? HTTPStream(loop: self) }
 
   func giveBack(_ stream: HTTPStream) {
+    if stream.body.capacity > limits.pooledBufferBytesMax {
+      var large = ByteBuffer()
+      swap(&large, &stream.body)
+      buffers.give(large)
+    }
     guard streamPool.count < limits.pooledStreamsMax else { return }
     stream.recycle(keeping: limits.pooledBufferBytesMax)
     streamPool.append(stream)
