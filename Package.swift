@@ -85,21 +85,37 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests mirror Sources.
+    .target(
+      name: "TransportSupport", dependencies: ["CNGHTTP2"], path: "Tests/TransportSupport", swiftSettings: swift),
+    .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests", swiftSettings: swift),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
     .testTarget(
-      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle"], swiftSettings: swift),
-    .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "Tensors"], exclude: ["Goldens", "make_goldens.py"],
+      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
       swiftSettings: swift),
     .testTarget(
-      name: "FormatsTests", dependencies: ["Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"],
+      name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"],
+      exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: [
+        "Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       swiftSettings: swift),
     .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
+    .target(
+      name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",
+      swiftSettings: swift),
     // An independent parser of the same messages, for MessagesTests: protobuf-c.
     .target(
       name: "CProtoOracle", path: "Tests/CProtoOracle", exclude: ["generate.sh"],

@@ -444,7 +444,7 @@ extension HTTP2Connection {
     if isWaitingToWrite { return finishIfDone() }
     for _ in 0..<Quantum.writesPerTurn {
       let more = collect()
-      if loop.outbox.isEmpty { break }
+      if loop.outbox.isEmpty { return finishIfDone() }
       let total = loop.outbox.byteCount
       switch loop.outbox.write(to: socket) {
       case .bytes(let n) where n == total: loop.outbox.removeAll()

@@ -40,6 +40,9 @@ public struct MessageAssembler: ~Copyable {
 
   public var isComplete: Bool { prefixReceived == MessageAssembler.prefixCount && buffer.count == length }
 
+  /// Memory held, in bytes.
+  var reservedBytes: Int { buffer.capacity }
+
   public mutating func received(_ bytes: RawSpan) -> Failure? {
     var at = 0
     while prefixReceived < MessageAssembler.prefixCount, at < bytes.byteCount {

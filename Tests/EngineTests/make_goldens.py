@@ -69,12 +69,12 @@ class Family:
         definition = op_def_registry.get(op)
         inputs, feeds, call = [], {}, {}
         with tf.Graph().as_default():
-            def hold(x):
+            def hold(x, constant=False):
                 a = x if isinstance(x, np.ndarray) else np.asarray(x)
                 if a.dtype.kind in "OSU":
                     a = a.astype(object)
                 p = tf.compat.v1.placeholder(tf.string if a.dtype == object else tf.as_dtype(a.dtype), shape=a.shape if shaped else None)
-                inputs.append(a)
+                inputs.append((a, constant))
                 feeds[p] = a
                 return p
             for arg in definition.input_arg:
@@ -82,7 +82,7 @@ class Family:
                 if name is None: continue
                 v = args[name]
                 python = PYTHON_NAMES[arg.name] if op == "Select" and arg.name in PYTHON_NAMES else name
-                call[python] = [hold(x) for x in v] if isinstance(v, list) else hold(v)
+                call[python] = [hold(x, arg.name in CONSTANT) for x in v] if isinstance(v, list) else hold(v, arg.name in CONSTANT)
             names = {a.name for a in definition.input_arg}
             for k, v in args.items():
                 if k not in names and k not in call: call[k] = v
@@ -94,7 +94,7 @@ class Family:
                 [t for f in result for t in (f if isinstance(f, list) else [f])] if hasattr(result, "_fields") else [result])
             node = outs[0].op.node_def if hasattr(outs[0], "op") else outs[0].node_def
             line = {"op": op, "attrs": {k: attribute(v) for k, v in sorted(node.attr.items()) if not k.startswith("_")},
-                    "in": [tensor(a) for a in inputs]}
+                    "in": [{**tensor(a), **({"c": True} if constant else {})} for a, constant in inputs]}
             if rtol: line["rtol"] = rtol
             with tf.compat.v1.Session(config=SESSION) as session:
                 try:
@@ -126,6 +126,8 @@ def session_config():
 
 
 SESSION = session_config()
+# Inputs that are constants in every real graph.
+CONSTANT = {"sparse_keys", "dense_keys", "ragged_keys"}
 # Inputs that Python knows by another name than the op's definition.
 PYTHON_NAMES = {"t": "x", "e": "y", "split_dim": "axis", "dim": "axis", "reduction_indices": "axis"}
 FAMILIES = {}
@@ -616,6 +618,65 @@ def gathers(F):
     F.case("SparseToDense", **{**sp, "sparse_values": np.array([5, 6, 7], f32)})
     F.case("SparseToDense", sparse_indices=i32(1, 3), output_shape=i32(5), sparse_values=S("a", "b"), default_value=np.array("", object))
     F.case("SparseToDense", sparse_indices=s32(3), output_shape=i32(5), sparse_values=np.array(1, f32), default_value=np.array(0, f32))
+
+
+def example(**features):
+    def feature(v):
+        v = list(v) if isinstance(v, (list, tuple)) else [v]
+        if v and isinstance(v[0], (bytes, str)):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[x.encode() if isinstance(x, str) else x for x in v]))
+        if v and isinstance(v[0], float): return tf.train.Feature(float_list=tf.train.FloatList(value=v))
+        if v: return tf.train.Feature(int64_list=tf.train.Int64List(value=v))
+        return tf.train.Feature()
+    return tf.train.Example(features=tf.train.Features(feature={k: feature(v) for k, v in features.items()})).SerializeToString(deterministic=True)
+
+
+@family
+def examples(F):
+    one = example(f=1.5, i=[7, -8], s=["ab", "c"], v=[1.0, 2.0, 3.0, 4.0], m=[1, 2, 3, 4])
+    two = example(f=2.5, i=[9], v=[5.0, 6.0], m=[5, 6, 7, 8])
+    three = example(f=-1.0, i=[], s="z", m=[0, 0, 0, 1])
+    def v2(rows, names=None, sparse=(), dense=(), ragged=()):
+        rows = np.array(rows, object)
+        F.case("ParseExampleV2", serialized=rows, names=np.array(names or [], object), sparse_keys=np.array([k for k, _ in sparse], object),
+               dense_keys=np.array([d[0] for d in dense], object), ragged_keys=np.array([r[0] for r in ragged], object),
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense], num_sparse=len(sparse),
+               sparse_types=[t for _, t in sparse], ragged_value_types=[r[1] for r in ragged], ragged_split_types=[r[2] for r in ragged],
+               dense_shapes=[d[2] for d in dense])
+    def v1(rows, names=None, sparse=(), dense=()):
+        F.case("ParseExample", serialized=np.array(rows, object), names=np.array(names or [], object),
+               sparse_keys=[np.array(k, object) for k, _ in sparse], dense_keys=[np.array(d[0], object) for d in dense],
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense],
+               sparse_types=[t for _, t in sparse], dense_shapes=[d[2] for d in dense])
+    def single(row, sparse=(), dense=()):
+        F.case("ParseSingleExample", serialized=np.array(row, object),
+               dense_defaults=[np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype) for d in dense], num_sparse=len(sparse),
+               sparse_keys=[k for k, _ in sparse], dense_keys=[d[0] for d in dense],
+               sparse_types=[t for _, t in sparse], dense_shapes=[d[2] for d in dense])
+    dense = [("f", tf.float32, [1], []), ("m", tf.int64, [2, 2], []), ("v", tf.float32, [None], -1.0), ("s2", tf.string, [], "none")]
+    pairs = [("v", tf.float32, [None, 2], 0.5)]
+    sparse = [("i", tf.int64), ("s", tf.string)]
+    for rows in [[one], [one, two, three], [two, three], [], one, three]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=dense)
+            fn(rows, sparse=sparse)
+            fn(rows, dense=pairs)
+            fn(rows, sparse=sparse, dense=dense[:2])
+        v2(rows, ragged=[("i", tf.int64, tf.int32), ("v", tf.float32, tf.int64)])
+        v2(rows, sparse=[("s", tf.string)], ragged=[("i", tf.int64, tf.int64)], dense=dense[:1])
+    bad = example(f=[1.0, 2.0], i=1.0, v=[1.0, 2.0, 3.0])
+    for rows in [[one, bad], bad, [two, b"\x0f"], b"\x0f", [b""], b""]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=[("f", tf.float32, [1], [])])
+            fn(rows, dense=[("f", tf.float32, [1], [3])])
+            fn(rows, dense=[("f", tf.float32, [3], [])])
+            fn(rows, sparse=[("i", tf.int64)])
+            fn(rows, dense=[("i", tf.int64, [1], [3])])
+            fn(rows, dense=pairs)
+    v2([one, bad], names=["first", "second"], dense=[("f", tf.float32, [1], [])])
+    v2([one, b""], names=["first", "second"], dense=[("f", tf.float32, [1], [])])
+    v2([one, b""], names=["first"], dense=[("f", tf.float32, [1], [])])
+    v2([bad], ragged=[("i", tf.int64, tf.int32)])
 
 
 if __name__ == "__main__":

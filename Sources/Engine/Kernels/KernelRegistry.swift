@@ -61,5 +61,6 @@ public struct KernelRegistry: Sendable {
     poolingKernels,
     normalizationKernels,
     resizeKernels,
+    exampleKernels,
   ])
 }

@@ -10,6 +10,8 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     var s: [Int]
     var b: Data?
     var v: [Data]?
+    /// A constant in every real graph.
+    var c: Bool?
 
     var tensor: Tensor {
       let shape = Shape(s)!
@@ -57,7 +59,13 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
   }
 
   /// How the inputs reach the op.
-  enum Feeding: CaseIterable { case borrowed, arena, constant }
+  enum Feeding: CaseIterable {
+    case borrowed, arena, constant
+    /// The first input is fed, the others are constants, as a layer has them.
+    case weights
+
+    func isConstant(_ input: Int) -> Bool { self == .constant || self == .weights && input > 0 }
+  }
 
   /// Runs the op and says what differs from TensorFlow; `nil` when nothing does.
   func difference(_ feeding: Feeding) -> String? {
@@ -65,7 +73,7 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     let inputs = `in`.map(\.tensor)
     for (i, tensor) in inputs.enumerated() {
       nodes.append(
-        feeding == .constant
+        feeding.isConstant(i) || `in`[i].c == true
           ? Node(name: "x\(i)", op: "Const", attributes: ["value": .tensor(tensor)]) : Node(name: "x\(i)", op: "Placeholder"))
     }
     nodes.append(
@@ -73,10 +81,11 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
         name: op, op: op, inputs: inputs.indices.map { Endpoint(node: $0) },
         attributes: attrs.compactMapValues { $0?.attribute }))
     let outputs = max(out?.count ?? 1, 1)
+    let fed = inputs.indices.filter { !feeding.isConstant($0) && `in`[$0].c != true }
     let session = Session(Graph(nodes: nodes))
     let plan: Plan
     do {
-      let feeds = feeding == .constant ? [] : inputs.indices.map { Endpoint(node: $0) }
+      let feeds = fed.map { Endpoint(node: $0) }
       plan = try session.plans([
         .init(feeds: feeds, fetches: (0..<outputs).map { Endpoint(node: inputs.count, output: $0) })
       ])[0]
@@ -85,18 +94,13 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     }
     var frame = Frame()
     frame.begin(plan)
-    if feeding != .constant {
-      for (i, tensor) in inputs.enumerated() {
-        if feeding == .borrowed {
-          frame.feed(i, tensor)
-        } else {
-          // The tensor outlives the run; its strings stay where they are.
-          try! frame.feed(i, dtype: tensor.dtype, shape: tensor.shape) { (bytes: inout MutableRawSpan) throws(RunError) in
-            unsafe bytes.withUnsafeMutableBytes { to in
-              unsafe tensor.view.bytes.withUnsafeBytes { from in unsafe to.copyMemory(from: from) }
-            }
-          }
-        }
+    for (i, tensor) in fed.map({ inputs[$0] }).enumerated() {
+      if feeding != .arena {
+        frame.feed(i, tensor)
+      } else {
+        let value = try! frame.feed(i, dtype: tensor.dtype, shape: tensor.shape)
+        // The value is as large as the tensor, which outlives the run; its strings stay where they are.
+        unsafe value.base.copyMemory(from: tensor.unsafeBase, byteCount: value.byteCount)
       }
     }
     do {
