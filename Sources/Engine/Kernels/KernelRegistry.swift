@@ -56,5 +56,6 @@ public struct KernelRegistry: Sendable {
     tableKernels,
     stringKernels,
     sparseKernels,
+    regexKernels,
   ])
 }
