@@ -1,22 +1,33 @@
 // swift-tools-version: 6.2
 //
-// Benchmarks, in a package of their own so that what they need stays out of the server's.
+// Benchmarks and yardsticks, in a package of their own so that what they need stays out of the server's.
 import PackageDescription
+
+let swift: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
+]
+
+// With everything inlined across modules, each of them holds its own copy of what it specialised.
+let linker: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"], .when(configuration: .release))]
 
 let package = Package(
   name: "martlet-load-tests",
   dependencies: [.package(name: "martlet", path: "..")],
   targets: [
+    // Our parser beside protobuf's C++ and C, on the payloads those parse.
     .executableTarget(
-      name: "parser-bench",
-      dependencies: [.product(name: "MartletWire", package: "martlet")],
-      swiftSettings: [
-        .strictMemorySafety(),
-        .enableExperimentalFeature("Lifetimes"),
-        .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
-      ],
-      // With everything inlined across modules, each of them holds its own copy of what it specialised.
-      linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"], .when(configuration: .release))])
+      name: "parser-bench", dependencies: [.product(name: "MartletWire", package: "martlet")], swiftSettings: swift,
+      linkerSettings: linker),
+    // Answers every Predict with a constant: the floor under everything else.
+    .executableTarget(
+      name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift,
+      linkerSettings: linker),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,26 +1,52 @@
 // What an importer hands over: a model ready to serve, whatever format it came from.
+internal import Synchronization
 public import Tensors
+internal import Wire
 
 /// A model: its signatures, each with a plan.
 public final class Model: Sendable {
-  public let signatures: [String: Signature]
+  /// The signature of requests that name none.
+  public static let defaultSignatureName = "serving_default"
+
+  public let signatures: [Signature]
+  private let names: ByteTable
+  /// `serving_default`, when there is one.
+  public let defaultSignature: Signature?
   /// The signatures as `tensorflow.SignatureDef` bytes, by name, for `GetModelMetadata`.
   public let signatureDefs: [(name: String, bytes: [UInt8])]
   /// Bytes of all constants and variables, each counted once.
   public let byteCount: Int
 
-  public init(signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil) {
-    self.signatures = Dictionary(signatures.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+  /// What an operator should know and no client: signatures that were left out, and why.
+  public let warnings: [String]
+
+  public init(
+    signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil,
+    warnings: [String] = []
+  ) {
+    self.signatures = signatures
+    names = ByteTable(signatures.map { Array($0.name.utf8) })
+    defaultSignature = signatures.first { $0.name == Model.defaultSignatureName }
     self.signatureDefs = signatureDefs
-    self.byteCount = byteCount ?? Model.bytes(of: signatures.map(\.plan))
+    self.byteCount = byteCount ?? Model.byteCount(of: signatures.map(\.plan), nil)
+    self.warnings = warnings
   }
 
-  private static func bytes(of plans: [Plan]) -> Int {
+  /// The signature of that name.
+  public func signature(_ name: RawSpan) -> Signature? { names.index(of: name).map { signatures[$0] } }
+
+  /// The signature of that name.
+  public func signature(_ name: String) -> Signature? { signatures.first { $0.name == name } }
+
+  /// Bytes of the constants of some plans, packed or not, and of the variables that live on beside them, each counted once.
+  public static func byteCount(of plans: [Plan], _ resources: Resources?) -> Int {
     var seen: Set<ObjectIdentifier> = []
     var sum = 0
-    for tensor in plans.flatMap(\.constantTensors) where seen.insert(ObjectIdentifier(tensor)).inserted {
+    for tensor in plans.flatMap(\.constantTensors) + (resources?.variables.compactMap(\.tensor) ?? [])
+    where seen.insert(ObjectIdentifier(tensor)).inserted {
       sum += tensor.byteCount
     }
+    for packed in plans.flatMap(\.packed) where seen.insert(ObjectIdentifier(packed)).inserted { sum += packed.byteCount }
     return sum
   }
 }
@@ -57,6 +83,17 @@ public final class Signature: Sendable {
   /// In the order of the plan's outputs.
   public let outputs: [Parameter]
   public let plan: Plan
+  /// What a run has taken lately, by its number of rows.
+  public let cost = CostEstimate()
+  private let inputNames: ByteTable
+  private let outputNames: ByteTable
+  private let outputKeyBytes: FixedArray<UInt8>
+  private let outputKeyRanges: [Range<Int>]
+
+  /// The `method_name`s of signatures that Predict may call when it is asked to check them.
+  public static let predictableMethods = [
+    "tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress",
+  ]
 
   public init(name: String, methodName: String, inputs: [Parameter], outputs: [Parameter], plan: Plan) {
     precondition(inputs.count == plan.inputCount && outputs.count == plan.outputCount)
@@ -65,5 +102,65 @@ public final class Signature: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.plan = plan
+    inputNames = ByteTable(inputs.map { Array($0.alias.utf8) })
+    outputNames = ByteTable(outputs.map { Array($0.alias.utf8) })
+    outputKeyBytes = FixedArray(outputs.flatMap { Array($0.alias.utf8) })
+    var end = 0
+    outputKeyRanges = outputs.map { output in
+      defer { end += output.alias.utf8.count }
+      return end..<end + output.alias.utf8.count
+    }
+  }
+
+  /// The input of that alias, by its place in `inputs`.
+  public func inputIndex(of alias: RawSpan) -> Int? { inputNames.index(of: alias) }
+
+  /// The output of that alias, by its place in `outputs`.
+  public func outputIndex(of alias: RawSpan) -> Int? { outputNames.index(of: alias) }
+
+  /// An output's alias as bytes.
+  @_lifetime(borrow self)
+  public func outputKey(_ index: Int) -> RawSpan {
+    let range = outputKeyRanges[index]
+    // The bytes are a `let` of this object: they live as long as `self` is borrowed.
+    let bytes = unsafe RawSpan(_unsafeStart: outputKeyBytes.base + range.lowerBound, byteCount: range.count)
+    return unsafe _overrideLifetime(bytes, borrowing: self)
+  }
+}
+
+/// What a run takes: a moving estimate for each power of two of rows. Written and read by every thread that runs the
+/// signature, without locks; a lost update is a lost sample.
+public final class CostEstimate: Sendable {
+  private let nanoseconds: [16 of Atomic<UInt64>]
+
+  init() { nanoseconds = .init { _ in Atomic(0) } }
+
+  private static func bucket(_ rows: Int) -> Int {
+    rows <= 1 ? 0 : min(15, Int.bitWidth - (rows - 1).leadingZeroBitCount)
+  }
+
+  /// Nanoseconds a run of so many rows is likely to take; `nil` when nothing is known. Rows not seen so far are taken to
+  /// cost in proportion to the next fewer that were.
+  public func estimate(rows: Int) -> Int? {
+    let wanted = CostEstimate.bucket(rows)
+    var bucket = wanted
+    while bucket >= 0 {
+      let known = nanoseconds[bucket].load(ordering: .relaxed)
+      if known > 0 {
+        let (product, overflow) = known.multipliedReportingOverflow(by: 1 << UInt64(wanted - bucket))
+        return overflow ? .max : Int(clamping: product)
+      }
+      bucket -= 1
+    }
+    return nil
+  }
+
+  /// A run of so many rows took so long. A longer run moves the estimate by a quarter, a shorter one by an eighth.
+  public func record(rows: Int, nanoseconds taken: Int) {
+    let cell = CostEstimate.bucket(rows)
+    let old = nanoseconds[cell].load(ordering: .relaxed)
+    let sample = UInt64(clamping: max(1, taken))
+    let new = old == 0 ? sample : sample > old ? old + (sample - old + 3) / 4 : old - (old - sample) / 8
+    nanoseconds[cell].store(new, ordering: .relaxed)
   }
 }

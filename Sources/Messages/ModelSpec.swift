@@ -14,6 +14,8 @@ public struct ModelSpec: ~Escapable {
     case label
   }
 
+  /// Whether the message was there at all; an empty one is not an absent one.
+  public let isPresent: Bool
   public let name: RawSpan
   public let signatureName: RawSpan
   public let versionChoice: VersionChoice
@@ -46,6 +48,7 @@ public struct ModelSpec: ~Escapable {
       default: try reader.skip(tag)
       }
     }
+    isPresent = message.isPresent
     self.name = message.bytes.extracting(name)
     self.signatureName = message.bytes.extracting(signatureName)
     versionChoice = choice
@@ -55,6 +58,7 @@ public struct ModelSpec: ~Escapable {
   /// A spec to write: with a version, or with none.
   @_lifetime(copy name, copy signatureName)
   public init(name: RawSpan, signatureName: RawSpan = RawSpan(), version: Int64? = nil) {
+    isPresent = true
     self.name = name
     self.signatureName = signatureName
     if let version { versionChoice = .number(version) } else { versionChoice = .none }
@@ -64,6 +68,7 @@ public struct ModelSpec: ~Escapable {
   /// A spec to write, with a label.
   @_lifetime(copy name, copy signatureName, copy versionLabel)
   public init(name: RawSpan, signatureName: RawSpan = RawSpan(), versionLabel: RawSpan) {
+    isPresent = true
     self.name = name
     self.signatureName = signatureName
     versionChoice = .label
@@ -81,6 +86,14 @@ public struct ModelSpec: ~Escapable {
       }
     }
     return value
+  }
+
+  /// Where the field of that number, a ModelSpec, stands in a request; the other fields are stepped over.
+  static func extent(in message: WireMessage, number: UInt32) throws(WireError) -> WireExtent {
+    var extent = WireExtent.absent
+    var fields = WireFields(message, number: number)
+    while let range = try fields.nextRange() { try extent.append(range) }
+    return extent
   }
 
   // MARK: Writing

@@ -1,7 +1,7 @@
 // A fixed set of names, numbered. Built once, when a model is loaded; asked on every request, by the bytes as they stand
 // in the message: no string is made, nothing is allocated.
 //
-//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most half full; linear probing
+//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most a quarter full; linear probing
 //     names   [ "age" | "income" | "zip" ]          their bytes in one buffer
 //
 // The names are chosen by the model, and its author is trusted with collisions among them; a peer only looks names up,
@@ -26,7 +26,7 @@ public struct ByteTable: Sendable {
   /// - Precondition: their bytes are below `WireLimits.bytesMax`.
   public init(_ names: [[UInt8]]) {
     var capacity = 4
-    while capacity < names.count * 2 { capacity *= 2 }
+    while capacity < names.count * 4 { capacity *= 2 }
     mask = capacity - 1
     seed = ByteHash.seed
     var slots = [Slot](repeating: Slot(check: 0, number: 0), count: capacity)
@@ -83,6 +83,15 @@ public struct ByteTable: Sendable {
     }
   }
 
+  /// Whether `name` is the one with this number.
+  @inline(__always)
+  public func isName(_ name: RawSpan, at number: Int) -> Bool {
+    let range = ranges.span[number]
+    // Ranges lie in `bytes`.
+    let other = unsafe bytes.rawSpan.extracting(unchecked: Int(range.lowerBound)..<Int(range.upperBound))
+    return other.hasSameBytes(as: name)
+  }
+
   /// The bytes of a name.
   public subscript(_ index: Int) -> RawSpan {
     @_lifetime(borrow self)
@@ -105,24 +114,12 @@ public enum ByteHash {
   public static func hash(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let count = bytes.byteCount
     var state = seed ^ UInt64(truncatingIfNeeded: count)
+    if count < 8 { return fold(state ^ bytes.shortWord, 0xD6E8_FEB8_6659_FD93) }
     var offset = 0
-    while offset &+ 8 <= count {
-      // Eight bytes from `offset` on are inside.
-      let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-      state = fold(state ^ word, 0x9E37_79B9_7F4A_7C15)
+    while offset < count &- 8 {
+      state = fold(state ^ bytes.word(offset), 0x9E37_79B9_7F4A_7C15)
       offset &+= 8
     }
-    var tail: UInt64 = 0
-    if count >= 8 {
-      // The last eight bytes, some of them seen already: `count` is at least eight.
-      tail = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
-    } else {
-      while offset < count {
-        // `offset` is below the count.
-        tail = tail << 8 | UInt64(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
-        offset &+= 1
-      }
-    }
-    return fold(state ^ tail, 0xD6E8_FEB8_6659_FD93)
+    return fold(state ^ bytes.word(count &- 8), 0xD6E8_FEB8_6659_FD93)
   }
 }

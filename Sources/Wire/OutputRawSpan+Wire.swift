@@ -93,6 +93,13 @@ extension OutputRawSpan {
     appendBytes(bytes)
   }
 
+  /// The fields of a message as they were read, pieces joined.
+  @_lifetime(self: copy self)
+  public mutating func appendMessage(_ message: WireMessage) {
+    appendBytes(message.bytes.extracting(message.extent.first))
+    for range in message.extent.rest ?? [] { appendBytes(message.bytes.extracting(range)) }
+  }
+
   /// A string or bytes field as proto3 writes it: nothing for an empty one.
   @_lifetime(self: copy self)
   public mutating func appendString(_ number: UInt32, _ bytes: RawSpan) {

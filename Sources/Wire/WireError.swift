@@ -5,6 +5,8 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     case truncated
     /// A varint of more than ten bytes.
     case varintTooLong
+    /// A length of more than five bytes.
+    case lengthTooLong
     /// A tag of more than five bytes, or of more than 32 bits.
     case tagTooLong
     /// Field numbers begin at one.
@@ -37,6 +39,7 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
       switch kind {
       case .truncated: "ends inside a field"
       case .varintTooLong: "varint of more than 10 bytes"
+      case .lengthTooLong: "length of more than 5 bytes"
       case .tagTooLong: "tag of more than 32 bits"
       case .fieldNumberZero: "field number 0"
       case .wireType: "wire type 6 or 7"

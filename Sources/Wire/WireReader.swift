@@ -52,7 +52,10 @@ public struct WireReader: ~Escapable {
   @_lifetime(self: copy self)
   public mutating func nextTag() throws(WireError) -> WireTag? {
     if position == end {
-      guard rest != nil, beginNextPiece() else { return nil }
+      guard let rest, let piece = WireReader.piece(of: rest, from: nextRest) else { return nil }
+      nextRest = piece &+ 1
+      position = Int(rest[piece].lowerBound)
+      end = Int(rest[piece].upperBound)
     }
     let start = position
     var raw = UInt32(byte(position))
@@ -63,22 +66,13 @@ public struct WireReader: ~Escapable {
     return WireTag(unchecked: raw)
   }
 
-  @inline(never)
-  @_lifetime(self: copy self)
-  mutating func beginNextPiece() -> Bool {
-    guard let rest else { return false }
-    while nextRest < rest.count {
-      let range = rest[nextRest]
-      nextRest &+= 1
-      guard !range.isEmpty else { continue }
-      position = Int(range.lowerBound)
-      end = Int(range.upperBound)
-      return true
-    }
-    return false
-  }
-
   // The rare cases below are functions of a position, not of the reader, so that the reader can live in registers.
+
+  /// The first piece that is not empty.
+  @inline(never)
+  static func piece(of rest: [Range<UInt32>], from index: Int) -> Int? {
+    rest[index...].firstIndex { !$0.isEmpty }
+  }
 
   /// A tag of several bytes, and the position behind it.
   @inline(never)
@@ -91,6 +85,16 @@ public struct WireReader: ~Escapable {
     }
     guard let tag = UInt32(exactly: value) else { throw WireError(.tagTooLong, at: start) }
     return (tag, position)
+  }
+
+  /// A length of several bytes, at most five, and the position behind it.
+  @inline(never)
+  static func longLength(_ bytes: RawSpan, _ start: Int, _ end: Int) throws(WireError) -> (UInt64, Int) {
+    do {
+      return try longVarint(bytes, start, min(end, start &+ 5))
+    } catch {
+      throw WireError(end &- start >= 5 ? .lengthTooLong : .truncated, at: start)
+    }
   }
 
   /// A varint at `start`, and the position behind it.
@@ -164,12 +168,28 @@ public struct WireReader: ~Escapable {
     return UInt64(littleEndian: value)
   }
 
+  /// A length, not yet held against what is left.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func length() throws(WireError) -> UInt64 {
+    if position < end {
+      let first = byte(position)
+      if first < 0x80 {
+        position &+= 1
+        return UInt64(first)
+      }
+    }
+    let value: UInt64
+    (value, position) = try WireReader.longLength(bytes, position, end)
+    return value
+  }
+
   /// Where the bytes of a string, bytes, message or packed field stand.
   @inline(__always)
   @_lifetime(self: copy self)
   public mutating func lengthDelimited() throws(WireError) -> Range<UInt32> {
     let start = position
-    let length = try varint()
+    let length = try length()
     guard length <= UInt64(truncatingIfNeeded: end &- position) else { throw WireError(.truncated, at: start) }
     let lower = UInt32(truncatingIfNeeded: position)
     position &+= Int(truncatingIfNeeded: length)
@@ -192,7 +212,7 @@ public struct WireReader: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   public mutating func descend() throws(WireError) -> Bool {
-    let length = try varint()
+    let length = try length()
     return length == UInt64(truncatingIfNeeded: end &- position)
   }
 

@@ -16,14 +16,17 @@ public struct KernelDefinition: Sendable {
 
   public let op: String
   public let effect: Effect
+  /// Inputs that the kernel, when they are constants, keeps in a form of its own and does not read in a run.
+  public let packs: [Int]
   public let make: @Sendable (NodeContext) throws(GraphError) -> Kernel.Body
 
   public init(
-    _ op: String, _ effect: Effect = .none,
+    _ op: String, _ effect: Effect = .none, packs: [Int] = [],
     make: @escaping @Sendable (NodeContext) throws(GraphError) -> Kernel.Body
   ) {
     self.op = op
     self.effect = effect
+    self.packs = packs
     self.make = make
   }
 }
@@ -51,6 +54,13 @@ public struct KernelRegistry: Sendable {
     shapeKernels,
     arrayKernels,
     gatherKernels,
+    matMulKernels,
+    einsumKernels,
+    activationKernels,
+    convolutionKernels,
+    poolingKernels,
+    normalizationKernels,
+    resizeKernels,
     exampleKernels,
     selectionKernels,
     tableKernels,

@@ -9,15 +9,12 @@ public struct NodeContext: Sendable {
   public let outputCount: Int
   /// Variables, tables, files and functions of the session.
   public let session: Session
-  /// For an op that takes a reference (`Assign`): the variable its input `i` refers to.
-  let references: [String?]
 
-  init(node: Node, constants: [Tensor?], outputCount: Int, session: Session, references: [String?] = []) {
+  init(node: Node, constants: [Tensor?], outputCount: Int, session: Session) {
     self.node = node
     self.constants = constants
     self.outputCount = outputCount
     self.session = session
-    self.references = references
   }
 
   public func invalid(_ message: String) -> GraphError {

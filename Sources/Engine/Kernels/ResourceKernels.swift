@@ -39,7 +39,7 @@ let resourceKernels: [KernelDefinition] = [
   assignment("AssignAdd", resource: false) { old, new throws(RunError) in try sum(old, new, 1) },
   assignment("AssignSub", resource: false) { old, new throws(RunError) in try sum(old, new, -1) },
   KernelDefinition("IsVariableInitialized", .reads) { node throws(GraphError) in
-    let variable = try node.referenced(0)
+    let variable = try node.referencedVariable()
     return { frame throws(RunError) in
       var out = try frame.output(0, .bool, [])
       var span = out.mutableSpan(of: UInt8.self)
@@ -78,12 +78,10 @@ extension NodeContext {
     }
   }
 
-  /// The variable that input `i` refers to.
-  func referenced(_ input: Int) throws(GraphError) -> Variable {
-    guard input < references.count, let name = references[input] else {
-      throw invalid("input \(input) is no reference to a variable")
-    }
-    return session.resources.variable(name).variable
+  /// The variable the node refers to by what was its first input.
+  func referencedVariable() throws(GraphError) -> Variable {
+    guard node.attributes[Node.variable] != nil else { throw invalid("its first input is no reference to a variable") }
+    return session.resources.variable(try string(Node.variable)).variable
   }
 }
 
@@ -131,10 +129,11 @@ private func assignment(
 ) -> KernelDefinition {
   KernelDefinition(op, .writes) { node throws(GraphError) in
     let resources = node.session.resources
-    let fixed = resource ? nil : try node.referenced(0)
+    let fixed = resource ? nil : try node.referencedVariable()
     return { frame throws(RunError) in
       let variable = if let fixed { fixed } else { try resources.variable(frame.input(0)) }
-      let new = Tensor(copying: frame.input(1).view)
+      let value = fixed == nil ? 1 : 0
+      let new = frame.owner(of: value) ?? Tensor(copying: frame.input(value).view)
       try variable.update { old throws(RunError) in try combine(old, new) }
       if !resource, let tensor = variable.tensor { frame.output(0, tensor) }
     }

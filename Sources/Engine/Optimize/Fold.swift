@@ -25,16 +25,15 @@ extension Subgraph {
     for (i, old) in nodes.enumerated() {
       var node = old
       node.inputs = old.inputs.map(real)
-      node.controls = Array(Set(old.controls.compactMap { position[$0] >= 0 ? position[$0] : nil })).sorted()
       // A handle or a reference is not its value: it goes on to the node that assigns.
-      if Subgraph.passing.contains(node.op), node.controls.isEmpty, node.inputs.count == 1, references[i] == nil {
+      if Subgraph.passing.contains(node.op), node.inputs.count == 1, references[i] == nil {
         moved[i][0] = node.inputs[0]
         continue
       }
       let constants = node.inputs.map { input in
         result[input.node].op == "Const" && input.output == 0 ? result[input.node].constant : nil
       }
-      if !node.inputs.isEmpty, node.controls.isEmpty, constants.allSatisfy({ $0 != nil }), node.op != "Const",
+      if !node.inputs.isEmpty, constants.allSatisfy({ $0 != nil }), node.op != "Const",
         let definition = session.registry[node.op], definition.effect == .none, counts[i] > 0,
         let values = try fold(node, definition, constants.map { $0! }, counts[i], session, &frame)
       {
@@ -51,11 +50,12 @@ extension Subgraph {
     var folded = Subgraph(
       nodes: result, inputs: inputs.map { position[$0] }, outputs: outputs.map(real),
       targets: targets.compactMap { position[$0] >= 0 ? position[$0] : nil })
-    try folded.prune(functions: [:], session.registry)
+    folded.prune()
     return folded
   }
 
-  /// The node's outputs, or `nil` when they are better computed at run time: too large, or an error that is the request's.
+  /// The node's outputs, or `nil` when they are better computed at run time: too large, too slow (a loop without end),
+  /// or an error that is the request's.
   private func fold(
     _ node: Node, _ definition: KernelDefinition, _ constants: [Tensor], _ outputCount: Int, _ session: Session,
     _ frame: inout Frame
@@ -70,8 +70,10 @@ extension Subgraph {
           firstRelease: 0, releaseCount: 0, lastUses: 0, neededBy: .max)
       ],
       operands: (0..<constants.count).map { ~Int32($0) }, releases: [], outputs: (0..<outputCount).map { Int32($0) },
-      leftovers: [], constants: constants, kernels: [kernel], names: [node.name], ops: [node.op])
+      leftovers: [], constants: constants, kernels: [kernel], names: [node.name], ops: [node.op],
+      isPlain: false)
     frame.begin(plan)
+    frame.interruption = TimeLimit(seconds: 1)
     do { try frame.run(plan) } catch { return nil }
     let limit = constants.reduce(Subgraph.growthMax) { $0 + $1.byteCount }
     var outputs: [Tensor] = []

@@ -11,10 +11,36 @@ extension Subgraph {
         names[i] = node.variableName
       case "Identity", "RefIdentity":
         if let first = node.inputs.first { names[i] = names[first.node] }
+      case _ where Subgraph.referenceOps.contains(node.op):
+        if case .string(let bytes)? = node.attributes[Node.variable] { names[i] = String(decoding: bytes, as: UTF8.self) }
       default: break
       }
     }
     return names
+  }
+
+  /// Ops whose first input is a reference: a variable to be written or asked about, not its value.
+  static let referenceOps: Set<String> = ["Assign", "AssignAdd", "AssignSub", "IsVariableInitialized"]
+
+  /// A reference is resolved to the variable's name and its edge cut, so that the variable is not read to be written.
+  func resolvingReferences() -> Subgraph {
+    var result = self
+    for i in nodes.indices where Subgraph.referenceOps.contains(nodes[i].op) && !nodes[i].inputs.isEmpty {
+      // In running order: what this node refers to has been resolved.
+      guard nodes[i].attributes[Node.variable] == nil, let name = result.variableName(of: nodes[i].inputs[0].node) else {
+        continue
+      }
+      result.nodes[i].attributes[Node.variable] = .string(Array(name.utf8))
+      result.nodes[i].inputs.removeFirst()
+    }
+    return result
+  }
+
+  private func variableName(of start: Int) -> String? {
+    var node = nodes[start]
+    while node.op == "Identity" || node.op == "RefIdentity", let first = node.inputs.first { node = nodes[first.node] }
+    if case .string(let bytes)? = node.attributes[Node.variable] { return String(decoding: bytes, as: UTF8.self) }
+    return node.op == "VariableV2" || node.op == "Variable" ? node.variableName : nil
   }
 
   /// The variables some node of the subgraph writes, or might: a handle that goes anywhere but to a read is taken for written.
@@ -23,6 +49,7 @@ extension Subgraph {
     var written: Set<String> = []
     for node in nodes where registry[node.op]?.effect == .writes {
       for input in node.inputs { if let name = names[input.node] { written.insert(name) } }
+      if case .string(let bytes)? = node.attributes[Node.variable] { written.insert(String(decoding: bytes, as: UTF8.self)) }
     }
     return written
   }
@@ -38,7 +65,6 @@ extension Subgraph {
     for (i, old) in nodes.enumerated() {
       var node = old
       node.inputs = old.inputs.map { Endpoint(node: position[$0.node], output: $0.output) }
-      node.controls = old.controls.map { position[$0] }
       switch old.op {
       case "ReadVariableOp":
         if let first = old.inputs.first, let tensor = value(names[first.node]) { node.becomeConstant(tensor) }
@@ -65,6 +91,9 @@ extension Subgraph {
 }
 
 extension Node {
+  /// The attribute that names the variable a node refers to.
+  static let variable = "_variable"
+
   fileprivate mutating func becomeConstant(_ tensor: Tensor) {
     op = "Const"
     inputs = []

@@ -1,10 +1,11 @@
-// What a plan is made from: the nodes that some fetches need, in an order in which they can run. Each pass of this folder reads
+// What a plan is made from: the nodes that some fetches need, in the order they will run in. Each pass of this folder reads
 // one subgraph and returns another:
 //
-//   Graph → pruned (here) → inlined → frozen → folded → fused → Planner
+//   Graph → extracted (here) → inlined → frozen → widened → folded → fused → Planner
 //
-// Control edges survive only towards nodes that change something: an op without state that hangs on nothing but a control
-// edge is not run.
+// The order is found once, from data and control edges, when the part is cut out of its graph; every later pass keeps it. So
+// control edges are needed no more after that: a node that changes something is a target, and stands where it has to.
+// An op without state that hangs on nothing but a control edge is not run.
 internal import Tensors
 
 struct Subgraph: Sendable {
@@ -36,121 +37,57 @@ struct Subgraph: Sendable {
     for feed in feeds {
       inputs.append(nodes.count)
       replacement[feed] = Endpoint(node: nodes.count)
-      nodes.append(Node(name: "\(nodes[feed.node].name)", op: Subgraph.argument))
+      nodes.append(Node(name: nodes[feed.node].name, op: Subgraph.argument))
     }
-    self.init(nodes: nodes, inputs: inputs, outputs: fetches, targets: targets)
-    try prune(replacing: replacement, functions: graph.functions, registry)
+    for i in nodes.indices where !replacement.isEmpty {
+      for j in nodes[i].inputs.indices {
+        if let fed = replacement[nodes[i].inputs[j]] { nodes[i].inputs[j] = fed }
+      }
+    }
+    self.init(nodes: nodes, inputs: inputs, outputs: fetches.map { replacement[$0] ?? $0 }, targets: targets)
+    try extract(graph.functions, registry)
   }
 
   /// A function's body.
-  init(function: Function, attributes: [String: Attribute]) throws(GraphError) {
+  init(
+    _ function: Function, attributes: [String: Attribute], _ functions: [String: Function], _ registry: KernelRegistry
+  ) throws(GraphError) {
     var nodes = function.body
     for i in nodes.indices { nodes[i].attributes = nodes[i].attributes.substituting(attributes) }
     self.init(
       nodes: nodes, inputs: Array(0..<function.argumentCount), outputs: function.results,
       targets: function.controlResults)
+    try extract(functions, registry)
   }
 
-  /// Leaves the nodes the outputs and targets need, in running order.
-  mutating func prune(
-    replacing replacement: [Endpoint: Endpoint] = [:], functions: [String: Function], _ registry: KernelRegistry
-  ) throws(GraphError) {
-    func real(_ endpoint: Endpoint) -> Endpoint { replacement[endpoint] ?? endpoint }
-    func acts(_ node: Node) -> Bool {
-      functions[node.op] != nil || Subgraph.isCall(node.op) || registry[node.op]?.effect == .writes
-    }
+  /// Leaves the live nodes, ordered, without control edges; what acts becomes a target.
+  private mutating func extract(_ functions: [String: Function], _ registry: KernelRegistry) throws(GraphError) {
+    let acts = nodes.map { $0.acts(functions, registry) }
+    let order = try runningOrder(of: nodes, from: outputs.map(\.node) + targets + inputs)
+    let live = liveNodes(nodes, acts, data: outputs.map(\.node) + inputs, control: targets)
+    // A target that does nothing itself has done its part: what it waits for, and acts, is a target now.
+    keep(order.filter { live[$0] }, targets: order.filter { live[$0] && acts[$0] })
+  }
 
-    // Everything reachable, in postorder: a running order, as long as there is no cycle.
-    let order = try postorder(from: outputs.map { real($0).node } + targets + inputs) { node in
-      nodes[node].inputs.map { real($0).node } + nodes[node].controls
-    }
+  /// Leaves the nodes that outputs and targets need, in their order.
+  mutating func prune() {
+    let live = liveNodes(nodes, [], data: outputs.map(\.node) + inputs + targets, control: [])
+    keep(nodes.indices.filter { live[$0] }, targets: targets)
+  }
 
-    // What is needed: data edges always, control edges only towards nodes that act, through those that do not.
-    var needed = [Bool](repeating: false, count: nodes.count)
-    var seen = [Bool](repeating: false, count: nodes.count)
-    var pending = outputs.map { real($0).node } + targets
-    for input in inputs { needed[input] = true }
-    var controlled = targets
-    while true {
-      while let node = pending.popLast() {
-        if needed[node] { continue }
-        needed[node] = true
-        pending += nodes[node].inputs.map { real($0).node }
-        controlled += nodes[node].controls
-      }
-      guard let node = controlled.popLast() else { break }
-      if seen[node] { continue }
-      seen[node] = true
-      if acts(nodes[node]) { pending.append(node) }
-      controlled += nodes[node].controls + nodes[node].inputs.map { real($0).node }
-    }
-
+  /// Leaves `order`, in that order.
+  private mutating func keep(_ order: [Int], targets kept: [Int]) {
     var position = [Int](repeating: -1, count: nodes.count)
-    var kept: [Node] = []
-    for old in order where needed[old] {
-      position[old] = kept.count
-      kept.append(nodes[old])
+    for (new, old) in order.enumerated() { position[old] = new }
+    nodes = order.map { old in
+      var node = nodes[old]
+      node.inputs = node.inputs.map { Endpoint(node: position[$0.node], output: $0.output) }
+      node.controls = []
+      return node
     }
-    // A control edge towards a node that is gone goes on to what that node waited for.
-    var memo: [Int: [Int]] = [:]
-    func keptControls(_ node: Int) -> [Int] {
-      if position[node] >= 0 { return [position[node]] }
-      if let known = memo[node] { return known }
-      memo[node] = []
-      let through = Array(
-        Set((nodes[node].controls + nodes[node].inputs.map { real($0).node }).flatMap(keptControls))).sorted()
-      memo[node] = through
-      return through
-    }
-    for i in kept.indices {
-      kept[i].inputs = kept[i].inputs.map {
-        let endpoint = real($0)
-        return Endpoint(node: position[endpoint.node], output: endpoint.output)
-      }
-      kept[i].controls = Array(Set(kept[i].controls.flatMap(keptControls))).sorted()
-    }
-    outputs = outputs.map {
-      let endpoint = real($0)
-      return Endpoint(node: position[endpoint.node], output: endpoint.output)
-    }
+    outputs = outputs.map { Endpoint(node: position[$0.node], output: $0.output) }
     inputs = inputs.map { position[$0] }
-    targets = targets.map { position[$0] }
-    nodes = kept
-  }
-
-  /// The nodes reachable from `roots` over `edges`, each after all it depends on.
-  private func postorder(from roots: [Int], edges: (Int) -> [Int]) throws(GraphError) -> [Int] {
-    var order: [Int] = []
-    // 0 not seen, 1 on the path, 2 done
-    var state = [UInt8](repeating: 0, count: nodes.count)
-    var path: [(node: Int, edges: [Int], next: Int)] = []
-    for root in roots where state[root] == 0 {
-      state[root] = 1
-      path.append((root, edges(root), 0))
-      while let top = path.last {
-        if top.next == top.edges.count {
-          state[top.node] = 2
-          order.append(top.node)
-          path.removeLast()
-          continue
-        }
-        path[path.count - 1].next += 1
-        let next = top.edges[top.next]
-        guard nodes.indices.contains(next) else {
-          throw GraphError(.invalid, "an edge leads to node \(next), there are \(nodes.count)", node: nodes[top.node].name)
-        }
-        switch state[next] {
-        case 0:
-          state[next] = 1
-          path.append((next, edges(next), 0))
-        case 1:
-          throw GraphError(
-            .unsupported, "the graph has a cycle (a TF1 while loop?) through op '\(nodes[next].op)'", node: nodes[next].name)
-        default: break
-        }
-      }
-    }
-    return order
+    targets = Array(Set(kept.map { position[$0] })).sorted()
   }
 
   /// For each node, how many of its outputs somebody reads, counted up to the highest.
@@ -165,6 +102,74 @@ struct Subgraph: Sendable {
   }
 
   static func isCall(_ op: String) -> Bool { op == "PartitionedCall" || op == "StatefulPartitionedCall" }
+}
+
+extension Node {
+  /// Whether the node changes something, so that it must run when it is waited for though nobody reads it. What a call does
+  /// is not known before it is inlined.
+  func acts(_ functions: [String: Function], _ registry: KernelRegistry) -> Bool {
+    Subgraph.isCall(op) || functions[op] != nil || registry[op]?.effect == .writes
+  }
+}
+
+/// The nodes reachable from `roots`, each after all it depends on.
+func runningOrder(of nodes: [Node], from roots: [Int]) throws(GraphError) -> [Int] {
+  var order: [Int] = []
+  enum Visit: UInt8 { case not, onPath, done }
+  var visits = [Visit](repeating: .not, count: nodes.count)
+  // A graph is as deep as its author likes: the path is kept here, not on the stack.
+  var path: [(node: Int, edges: [Int], next: Int)] = []
+  func enter(_ node: Int, from reader: Int?) throws(GraphError) {
+    guard nodes.indices.contains(node) else {
+      throw GraphError(
+        .invalid, "an edge leads to node \(node) of \(nodes.count)", node: reader.map { nodes[$0].name })
+    }
+    switch visits[node] {
+    case .done: return
+    case .onPath:
+      throw GraphError(
+        .unsupported, "the graph has a cycle (a TF1 while loop?) through op '\(nodes[node].op)'", node: nodes[node].name)
+    case .not:
+      visits[node] = .onPath
+      path.append((node, nodes[node].inputs.map(\.node) + nodes[node].controls, 0))
+    }
+  }
+  for root in roots {
+    try enter(root, from: nil)
+    while let top = path.last {
+      if top.next == top.edges.count {
+        visits[top.node] = .done
+        order.append(top.node)
+        path.removeLast()
+      } else {
+        path[path.count - 1].next += 1
+        try enter(top.edges[top.next], from: top.node)
+      }
+    }
+  }
+  return order
+}
+
+/// Which nodes have to run: all that `data` needs, and those that act among what `control` and the control edges of live
+/// nodes lead to, however indirectly.
+func liveNodes(_ nodes: [Node], _ acts: [Bool], data: [Int], control: [Int]) -> [Bool] {
+  var live = [Bool](repeating: false, count: nodes.count)
+  var waited = [Bool](repeating: false, count: nodes.count)
+  var pending = data
+  var waitedFor = control
+  while true {
+    while let node = pending.popLast() {
+      if live[node] { continue }
+      live[node] = true
+      pending += nodes[node].inputs.map(\.node)
+      waitedFor += nodes[node].controls
+    }
+    guard let node = waitedFor.popLast() else { return live }
+    if waited[node] { continue }
+    waited[node] = true
+    if acts[node] { pending.append(node) }
+    waitedFor += nodes[node].controls + nodes[node].inputs.map(\.node)
+  }
 }
 
 extension [String: Attribute] {

@@ -14,7 +14,6 @@ struct Planner {
     let nodes = subgraph.nodes
     let counts = subgraph.outputCounts
     let masks = neededBy()
-    let references = subgraph.variableNames()
 
     // Operands: inputs first, then the outputs of each node that runs.
     var constants: [Tensor] = []
@@ -76,6 +75,10 @@ struct Planner {
     var operands: [Int32] = []
     var releases: [Release] = []
     var kernels: [Kernel] = []
+    var isPlain = true
+    // What a kernel has packed it does not read: in its place stands an empty tensor, the last of the constants.
+    let absent = ~Int32(constants.count)
+    var packed: [any PackedStorage] = []
     for (at, i) in runs.enumerated() {
       let node = nodes[i]
       guard let definition = session.registry[node.op] else {
@@ -87,8 +90,8 @@ struct Planner {
       var seen: [Int32: Int] = [:]
       for (j, input) in node.inputs.enumerated() {
         let slot = try value(input)
-        operands.append(slot)
         known.append(slot < 0 ? constants[Int(~slot)] : nil)
+        operands.append(slot < 0 && definition.packs.contains(j) ? absent : slot)
         if slot >= 0 {
           seen[slot, default: 0] += 1
           if j < 32, lastReader[Int(slot)] == at { lastUses |= 1 << UInt32(j) }
@@ -99,9 +102,12 @@ struct Planner {
         if seen[operands[firstInput + j], default: 0] > 1 { lastUses &= ~(1 << UInt32(j)) }
       }
       let context = NodeContext(
-        node: node, constants: known, outputCount: counts[i], session: session,
-        references: node.inputs.map { references[$0.node] })
+        node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
+      if isPlain { isPlain = try self.isPlain(node, definition) }
+      for j in definition.packs where j < known.count {
+        if let tensor = known[j] { packed += session.packed.storage(of: tensor) }
+      }
       steps.append(
         Step(
           firstInput: Int32(firstInput), inputCount: Int32(node.inputs.count), firstOutput: operand[i],
@@ -109,10 +115,26 @@ struct Planner {
           lastUses: lastUses, neededBy: masks[i]))
       releases += released[at]
     }
+    // A constant that nobody reads any more is not kept.
+    let read = Set(operands + outputs)
+    let empty = Tensor(.uint8, shape: [0], [UInt8]())
+    for i in constants.indices where !read.contains(~Int32(i)) { constants[i] = empty }
+    constants.append(empty)
     return Plan(
       inputCount: subgraph.inputs.count, slotCount: Int(slotCount), steps: steps, operands: operands,
-      releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, kernels: kernels,
-      names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op })
+      releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, packed: packed,
+      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain)
+  }
+
+  /// Whether the step runs once and changes nothing. `Assert` only refuses; a branch is what its functions are.
+  private func isPlain(_ node: Node, _ definition: KernelDefinition) throws(GraphError) -> Bool {
+    var functions: [FunctionReference] = []
+    for attribute in node.attributes.values { attribute.collect(&functions) }
+    if functions.isEmpty { return definition.effect != .writes || node.op == "Assert" }
+    guard ["If", "StatelessIf", "Case", "StatelessCase"].contains(node.op) else { return false }
+    // The kernel has had them made.
+    for function in functions where !(try session.plan(function).isPlain) { return false }
+    return true
   }
 
   /// For each node the outputs (by bit) it works for. A target works for all.
@@ -122,8 +144,18 @@ struct Planner {
     for target in subgraph.targets { masks[target] = .max }
     for i in subgraph.nodes.indices.reversed() {
       for input in subgraph.nodes[i].inputs { masks[input.node] |= masks[i] }
-      for control in subgraph.nodes[i].controls { masks[control] |= masks[i] }
     }
     return masks
+  }
+}
+
+extension Attribute {
+  /// The functions the attribute names.
+  fileprivate func collect(_ functions: inout [FunctionReference]) {
+    switch self {
+    case .function(let reference): functions.append(reference)
+    case .list(let elements): for element in elements { element.collect(&functions) }
+    default: break
+    }
   }
 }

@@ -12,6 +12,13 @@ public protocol Interruption: AnyObject, Sendable {
   var reason: RunError.Code? { get }
 }
 
+/// Gives up when some time is over: for runs at load, which nobody's deadline ends.
+final class TimeLimit: Interruption {
+  private let end: Int
+  init(seconds: Int) { end = monotonicNanoseconds() + seconds * 1_000_000_000 }
+  var reason: RunError.Code? { monotonicNanoseconds() < end ? nil : .deadlineExceeded }
+}
+
 /// The memory of one run at a time, and the kernel's face to it.
 @safe public struct Frame: ~Copyable {
   var arena: Arena
@@ -74,17 +81,16 @@ public protocol Interruption: AnyObject, Sendable {
     unsafe values[input] = Value(tensor)
   }
 
-  /// Feeds an input from the arena: `fill` writes the elements.
-  public mutating func feed<E: Error>(
-    _ input: Int, dtype: DType, shape: Shape, _ fill: (inout MutableRawSpan) throws(E) -> Void
-  ) throws(E) where E: RunErrorConvertible {
-    let block: Int32
-    do { block = try arena.allocate(byteCount: shape.count * dtype.size) } catch { throw E(error) }
-    let memory = unsafe arena.base(of: block)
-    var bytes = unsafe MutableRawSpan(_unsafeStart: memory, byteCount: shape.count * dtype.size)
-    try fill(&bytes)
-    unsafe values[input] = Value(dtype: dtype, shape: shape, base: memory, block: block)
+  /// Feeds an input from the arena. The elements are whatever the caller writes into the value returned.
+  public mutating func feed(_ input: Int, dtype: DType, shape: Shape) throws(RunError) -> Value {
+    let block = try arena.allocate(byteCount: shape.count * dtype.size)
+    let value = unsafe Value(dtype: dtype, shape: shape, base: arena.base(of: block), block: block)
+    unsafe values[input] = value
+    return value
   }
+
+  /// The type of an input that was fed.
+  public func fedType(_ input: Int) -> DType { unsafe values[input].dtype }
 
   /// Runs the plan that `begin` named, every input fed.
   /// - Parameter wanted: a bit for each output (those past 62 share the last bit); steps no wanted output needs are left out.
@@ -119,7 +125,7 @@ public protocol Interruption: AnyObject, Sendable {
     for i in 0..<plan.steps.count {
       let next = plan.steps[i]
       if next.neededBy & wanted != 0 {
-        if let reason = interruption?.reason { throw RunError(reason, "the run was stopped before it ended") }
+        if let reason = interruption?.reason { throw Frame.stopped(reason) }
         step = next
         // What the kernel leaves unwritten reads as an empty tensor.
         for output in 0..<Int(next.outputCount) { unsafe values[base + Int(next.firstOutput) + output] = .absent }
@@ -140,6 +146,10 @@ public protocol Interruption: AnyObject, Sendable {
         }
       }
     }
+  }
+
+  private static func stopped(_ reason: RunError.Code) -> RunError {
+    RunError(reason, "the run was stopped before it ended")
   }
 
   // MARK: What a kernel sees
@@ -192,8 +202,20 @@ public protocol Interruption: AnyObject, Sendable {
 
   /// An output of the step that is a tensor somebody owns: a variable's value. It is kept alive for the run.
   public mutating func output(_ index: Int, _ tensor: Tensor) {
+    var value = unsafe Value(tensor)
+    value.owner = borrowed.count
     borrowed.append(tensor)
-    _ = set(index, unsafe Value(tensor))
+    _ = set(index, value)
+  }
+
+  /// The tensor an input is, whole and unchanged, when a step before gave one that somebody owns (`RestoreV2`): a variable
+  /// takes it over without a copy.
+  func owner(of index: Int) -> Tensor? {
+    let value = input(index)
+    guard let owner = value.owner, borrowed[owner].dtype == value.dtype, borrowed[owner].shape == value.shape else {
+      return nil
+    }
+    return borrowed[owner]
   }
 
   /// Memory for the step alone, gone with the run; aligned to a cache line, contents unspecified.
@@ -215,10 +237,14 @@ public protocol Interruption: AnyObject, Sendable {
   /// Runs a function's plan on values of this run: what `If`, `While` and calls are made of.
   /// The results are returned with a use each, which the caller gives on by `adopt` or back by `release`.
   public mutating func call(_ plan: borrowing Plan, _ arguments: [Value]) throws(RunError) -> [Value] {
-    precondition(arguments.count == plan.inputCount)
+    guard arguments.count == plan.inputCount else {
+      throw .internal("a function of \(plan.inputCount) arguments is called with \(arguments.count)")
+    }
     guard depth < Frame.depthMax else {
       throw RunError(.invalidArgument, "functions call each other more than \(Frame.depthMax) deep")
     }
+    // A loop over functions without steps is to end as well.
+    if let reason = interruption?.reason { throw Frame.stopped(reason) }
     let outer = unsafe (base: base, top: top, step: step, constants: constants, operands: operands)
     base = top
     top += plan.slotCount
@@ -261,12 +287,4 @@ public protocol Interruption: AnyObject, Sendable {
   /// Valid until the scratch is released or the run ends.
   @unsafe public let base: UnsafeMutableRawPointer
   let block: Int32
-}
-
-/// An error type that can carry a `RunError`, so that a failing fill and a full arena leave by the same door.
-public protocol RunErrorConvertible {
-  init(_ error: RunError)
-}
-extension RunError: RunErrorConvertible {
-  public init(_ error: RunError) { self = error }
 }

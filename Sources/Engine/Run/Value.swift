@@ -24,6 +24,12 @@ public import Tensors
     block = -1
   }
 
+  /// The place in the frame's list of the tensor this is, when `Frame.output` made it of one. Kept in `block`, below -1.
+  var owner: Int? {
+    get { block < -1 ? -2 - Int(block) : nil }
+    set { block = newValue.map { Int32(-2 - $0) } ?? -1 }
+  }
+
   /// An empty tensor, in the place of one that nobody made.
   // Nothing reads the memory of a tensor without elements.
   static let absent = unsafe Value(dtype: .float, shape: [0], base: UnsafeMutableRawPointer(bitPattern: 64)!)
@@ -50,6 +56,15 @@ public import Tensors
     precondition(MemoryLayout<Element>.stride == dtype.size)
     let typed = unsafe base.assumingMemoryBound(to: Element.self)
     return unsafe _overrideLifetime(MutableSpan(_unsafeStart: typed, count: shape.count), mutating: &self)
+  }
+
+  /// The bytes, to be written. Only for a value that was just allocated.
+  public var mutableBytes: MutableRawSpan {
+    @_lifetime(&self)
+    mutating get {
+      let bytes = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
+      return unsafe _overrideLifetime(bytes, mutating: &self)
+    }
   }
 
   /// The elements for a kernel in C. Valid for `count` elements until the run ends.

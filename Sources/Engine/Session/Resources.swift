@@ -60,6 +60,12 @@ public final class Resources: Sendable {
     return (handle, variable)
   }
 
+  /// All variables.
+  public var variables: [Variable] { state.withLock { $0.list.compactMap { $0 as? Variable } } }
+
+  /// The name of some variable that nothing was assigned to.
+  public var firstWithoutValue: String? { variables.first { $0.tensor == nil }?.name }
+
   /// The resource a handle names; `nil` for a number that is no handle.
   public subscript(handle: Int) -> (any Resource)? {
     state.withLock { $0.list.indices.contains(handle) ? $0.list[handle] : nil }

@@ -1,15 +1,19 @@
 // A graph with its state, before it serves: restoring and initialising run here, and plans for signatures are made here.
+internal import Synchronization
 public import Tensors
 
 public final class Session: Sendable {
   public let graph: Graph
   public let registry: KernelRegistry
   public let resources = Resources()
+  /// What kernels have packed, so that plans share it.
+  let packed = PackedConstants()
   /// Where `RestoreV2` reads.
   public let checkpoint: (any CheckpointReader)?
   /// Where files named by the graph (assets) are read.
   public let files: (any FileReader)?
   private let index: [String: Int]
+  private let functionPlans = Mutex<[String: FunctionPlan]>([:])
 
   public init(
     _ graph: Graph, registry: KernelRegistry = .standard, checkpoint: (any CheckpointReader)? = nil,
@@ -34,13 +38,36 @@ public final class Session: Sendable {
   /// A node by name, with or without the `^` of a control input or a `:0`.
   public func node(_ name: String) -> Int? { endpoint(name.hasPrefix("^") ? String(name.dropFirst()) : name)?.node }
 
-  /// A plan for a function that a kernel calls (`If`, `While`).
+  /// A plan for a function that a kernel calls (`If`, `While`): made once, shared by all who call it with the same attributes.
   func plan(_ function: FunctionReference) throws(GraphError) -> Plan {
+    let key = function.name + function.attributes.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let known = functionPlans.withLock { plans -> FunctionPlan? in
+      if let known = plans[key] { return known }
+      plans[key] = .beingMade
+      return nil
+    }
+    switch known {
+    case .made(let plan): return plan
+    case .beingMade: throw GraphError(.unsupported, "function '\(function.name)' calls itself")
+    case nil: break
+    }
+    let nesting = functionPlans.withLock { plans in plans.values.count { if case .beingMade = $0 { true } else { false } } }
+    guard nesting <= Frame.depthMax else {
+      throw GraphError(.unsupported, "functions call each other more than \(Frame.depthMax) deep", node: function.name)
+    }
     guard let body = graph.functions[function.name] else {
       throw GraphError(.invalid, "function '\(function.name)' is not in the library")
     }
-    let subgraph = try Subgraph(function: body, attributes: function.attributes)
-    return try finish(subgraph, freezing: nil)
+    let plan = try finish(
+      try Subgraph(body, attributes: function.attributes, graph.functions, registry).inlined(graph.functions, registry),
+      freezing: nil)
+    functionPlans.withLock { $0[key] = .made(plan) }
+    return plan
+  }
+
+  private enum FunctionPlan: Sendable {
+    case beingMade
+    case made(Plan)
   }
 
   /// Which tensors a plan takes and gives.
@@ -88,9 +115,9 @@ public final class Session: Sendable {
   }
 
   private func finish(_ subgraph: Subgraph, freezing written: Set<String>?) throws(GraphError) -> Plan {
-    var subgraph = try subgraph.inlined(graph.functions, registry)
+    var subgraph = subgraph
     if let written { subgraph = subgraph.frozen(resources, except: written) }
-    subgraph = try subgraph.folded(self)
+    subgraph = try subgraph.widened().folded(self).fused(self)
     return try Planner(subgraph, self).plan()
   }
 }

@@ -59,7 +59,13 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
   }
 
   /// How the inputs reach the op.
-  enum Feeding: CaseIterable { case borrowed, arena, constant }
+  enum Feeding: CaseIterable {
+    case borrowed, arena, constant
+    /// The first input is fed, the others are constants, as a layer has them.
+    case weights
+
+    func isConstant(_ input: Int) -> Bool { self == .constant || self == .weights && input > 0 }
+  }
 
   /// Runs the op and says what differs from TensorFlow; `nil` when nothing does.
   func difference(_ feeding: Feeding) -> String? {
@@ -67,7 +73,7 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     let inputs = `in`.map(\.tensor)
     for (i, tensor) in inputs.enumerated() {
       nodes.append(
-        feeding == .constant || `in`[i].c == true
+        feeding.isConstant(i) || `in`[i].c == true
           ? Node(name: "x\(i)", op: "Const", attributes: ["value": .tensor(tensor)]) : Node(name: "x\(i)", op: "Placeholder"))
     }
     nodes.append(
@@ -75,7 +81,7 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
         name: op, op: op, inputs: inputs.indices.map { Endpoint(node: $0) },
         attributes: attrs.compactMapValues { $0?.attribute }))
     let outputs = max(out?.count ?? 1, 1)
-    let fed = feeding == .constant ? [] : inputs.indices.filter { `in`[$0].c != true }
+    let fed = inputs.indices.filter { !feeding.isConstant($0) && `in`[$0].c != true }
     let session = Session(Graph(nodes: nodes))
     let plan: Plan
     do {
@@ -89,15 +95,12 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     var frame = Frame()
     frame.begin(plan)
     for (i, tensor) in fed.map({ inputs[$0] }).enumerated() {
-      if feeding == .borrowed {
+      if feeding != .arena {
         frame.feed(i, tensor)
       } else {
-        // The tensor outlives the run; its strings stay where they are.
-        try! frame.feed(i, dtype: tensor.dtype, shape: tensor.shape) { (bytes: inout MutableRawSpan) throws(RunError) in
-          unsafe bytes.withUnsafeMutableBytes { to in
-            unsafe tensor.view.bytes.withUnsafeBytes { from in unsafe to.copyMemory(from: from) }
-          }
-        }
+        let value = try! frame.feed(i, dtype: tensor.dtype, shape: tensor.shape)
+        // The value is as large as the tensor, which outlives the run; its strings stay where they are.
+        unsafe value.base.copyMemory(from: tensor.unsafeBase, byteCount: value.byteCount)
       }
     }
     do {

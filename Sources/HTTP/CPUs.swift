@@ -1,0 +1,39 @@
+internal import CLinux
+internal import Glibc
+
+/// How many processors this process can really use: its affinity mask, cut by the cgroup's quota.
+public enum CPUs {
+  public static var usable: Int {
+    let affinity = Int(clinux_affinity_count())
+    // cgroup v2, then v1. A container sees its own group at the root of the mount.
+    let quota = quotaV2(read("/sys/fs/cgroup/cpu.max"))
+      ?? quotaV1(read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), read("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
+    return max(1, min(affinity, quota ?? affinity))
+  }
+
+  /// `"150000 100000"` is one and a half CPUs: two loops. `"max 100000"` is no quota.
+  static func quotaV2(_ text: String?) -> Int? {
+    let fields = (text ?? "").split(whereSeparator: \.isWhitespace)
+    guard fields.count == 2, let quota = Int(fields[0]), let period = Int(fields[1]) else { return nil }
+    return processors(quota, period)
+  }
+
+  static func quotaV1(_ quota: String?, _ period: String?) -> Int? {
+    func number(_ text: String?) -> Int? { (text ?? "").split(whereSeparator: \.isWhitespace).first.flatMap { Int($0) } }
+    guard let quota = number(quota), let period = number(period) else { return nil }
+    return processors(quota, period)
+  }
+
+  private static func processors(_ quota: Int, _ period: Int) -> Int? {
+    quota > 0 && period > 0 ? quota / period + (quota % period == 0 ? 0 : 1) : nil
+  }
+
+  private static func read(_ path: String) -> String? {
+    let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if fd < 0 { return nil }
+    let file = Socket(owning: fd)
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let n = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(file.fd, $0.baseAddress, $0.count) }
+    return n > 0 ? String(decoding: bytes[..<n], as: UTF8.self) : nil
+  }
+}

@@ -1,0 +1,264 @@
+// One thread, one epoll, and everything that belongs to them: connections, timers, buffers, and whatever the layers above
+// keep per loop (`context`). State belongs to its loop; what comes from other threads comes through the mailbox.
+//
+//   turn:  wait ─► ready sources ─► mailbox ─► timers ─► flush ─► bury
+//            ▲                                                     │
+//            └─────────────────────────────────────────────────────┘
+//
+// `bury`: an object closed during a turn stays alive until its end, because later events of the same turn may name it.
+//
+// Left out on purpose: futures, pipelines, an executor. A handler runs to completion.
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// Something epoll reports on. Kept alive by its loop from `watch` until the end of the turn that unwatches it.
+public class EventSource {
+  fileprivate var isWatched = false
+  func ready(_ flags: ReadyFlags) {}
+}
+
+struct ReadyFlags: OptionSet {
+  let rawValue: UInt32
+  static let readable = ReadyFlags(rawValue: 0x001)  // EPOLLIN
+  static let writable = ReadyFlags(rawValue: 0x004)  // EPOLLOUT
+  static let error = ReadyFlags(rawValue: 0x008)  // EPOLLERR
+  static let hangUp = ReadyFlags(rawValue: 0x010)  // EPOLLHUP
+}
+
+/// - Note: `@unchecked Sendable`: `enqueue`, `index`, `connectionCount` and `isCurrent` may be used from anywhere; all else
+///   is touched on the loop's own thread only.
+@safe public final class EventLoop: @unchecked Sendable {
+  public typealias Job = @Sendable () -> Void
+
+  public let index: Int
+  let limits: Limits
+
+  private let epoll: Socket
+  private let wakeUp: WakeUp
+  private let mailbox = Mutex<[Job]>([])
+  private let wakePending = Atomic<Bool>(false)
+  private let threadID = Atomic<UInt>(0)
+  /// Read by the other loops when they choose who takes a new connection.
+  let connectionCount = Atomic<Int>(0)
+
+  // Confined to the thread.
+  /// What the layers above keep for this loop: made on the loop's thread before its first turn.
+  public private(set) var context: AnyObject?
+  public func setContext(_ object: AnyObject?) { context = object }
+  private var timers: TimerWheel
+  private var clock = MonotonicTime(nanoseconds: 0)
+  private var clockIsFresh = false
+  private var jobs: [Job] = []
+  private var dirty: [HTTP2Connection] = []
+  private var flushing: [HTTP2Connection] = []
+  private var graveyard: [AnyObject] = []
+  private var sources: [ObjectIdentifier: EventSource] = [:]
+  private var isStopping = false
+  private var thread = pthread_t()
+  var streamPool: [HTTPStream] = []
+  let readBuffer: UnsafeMutableRawBufferPointer
+  var outbox: Outbox
+  /// Large buffers between messages.
+  public var buffers: BufferPool
+
+  public convenience init(index: Int = 0, limits: Limits = Limits()) throws(SocketError) {
+    self.init(
+      index, limits, epoll: try EventLoop.open("epoll_create1", epoll_create1(Int32(EPOLL_CLOEXEC))),
+      wakeUp: try EventLoop.open("eventfd", eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))))
+  }
+
+  private init(_ index: Int, _ limits: Limits, epoll: consuming Socket, wakeUp: consuming Socket) {
+    self.index = index
+    self.limits = limits
+    self.epoll = epoll
+    self.wakeUp = WakeUp(wakeUp)
+    timers = TimerWheel(now: .now)
+    unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
+    outbox = Outbox()
+    buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)
+    watch(self.wakeUp, self.wakeUp.socket.fd, .readable)
+  }
+
+  private static func open(_ operation: String, _ fd: Int32) throws(SocketError) -> Socket {
+    guard fd >= 0 else { throw SocketError(operation: operation, address: "event loop", code: errno) }
+    return Socket(owning: fd)
+  }
+
+  deinit { unsafe readBuffer.deallocate() }
+}
+
+// MARK: from any thread
+
+extension EventLoop {
+  /// Runs `job` on the loop's thread, after the events of the current turn.
+  public func enqueue(_ job: @escaping Job) {
+    mailbox.withLock { $0.append(job) }
+    if !wakePending.exchange(true, ordering: .acquiringAndReleasing) { wakeUp.signal() }
+  }
+
+  public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  /// Starts the thread. `prepare` runs on it first.
+  public func start(prepare: (@Sendable (EventLoop) -> Void)? = nil) {
+    let start = ThreadStart(loop: self, prepare: prepare)
+    // The new thread takes the reference over.
+    let argument = unsafe Unmanaged.passRetained(start).toOpaque()
+    let code = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue()
+        clinux_block_all_signals()
+        unsafe clinux_name_thread("loop-\(start.loop.index)")
+        start.loop.threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        start.prepare?(start.loop)
+        start.loop.run()
+        return nil
+      }, argument)
+    precondition(code == 0, "pthread_create failed with \(code)")
+  }
+
+  /// Ends the thread after the current turn; connections still open are cut.
+  public func stop() { enqueue { [unowned self] in isStopping = true } }
+
+  public func join() { pthread_join(thread, nil) }
+}
+
+private final class ThreadStart {
+  let loop: EventLoop
+  let prepare: (@Sendable (EventLoop) -> Void)?
+  init(loop: EventLoop, prepare: (@Sendable (EventLoop) -> Void)?) {
+    self.loop = loop
+    self.prepare = prepare
+  }
+}
+
+// MARK: on the loop
+
+extension EventLoop {
+  /// The time, read once per turn.
+  public var now: MonotonicTime {
+    if !clockIsFresh {
+      clock = .now
+      clockIsFresh = true
+    }
+    return clock
+  }
+
+  public func schedule(at time: MonotonicTime, _ target: any TimerTarget) -> TimerID { timers.schedule(at: time, target) }
+  public func cancel(_ timer: TimerID) { timers.cancel(timer) }
+
+  func schedule(afterMilliseconds milliseconds: Int, _ target: any TimerTarget) -> TimerID {
+    schedule(at: now.advanced(byMilliseconds: UInt64(max(milliseconds, 0))), target)
+  }
+
+  /// False when the kernel refuses (no memory, or out of watches): the caller closes the source.
+  @discardableResult
+  func watch(_ source: EventSource, _ fd: Int32, _ flags: ReadyFlags) -> Bool {
+    let operation = source.isWatched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD
+    // The loop holds `source` in `sources` or in the graveyard for as long as the kernel may name it.
+    guard unsafe clinux_epoll_ctl(epoll.fd, operation, fd, flags.rawValue, Unmanaged.passUnretained(source).toOpaque()) == 0
+    else { return false }
+    if !source.isWatched {
+      source.isWatched = true
+      sources[ObjectIdentifier(source)] = source
+    }
+    return true
+  }
+
+  func unwatch(_ source: EventSource, _ fd: Int32) {
+    guard source.isWatched else { return }
+    source.isWatched = false
+    _ = clinux_epoll_ctl(epoll.fd, EPOLL_CTL_DEL, fd, 0, nil)
+    if let source = sources.removeValue(forKey: ObjectIdentifier(source)) { bury(source) }
+  }
+
+  /// Keeps `object` alive to the end of this turn.
+  func bury(_ object: AnyObject) { graveyard.append(object) }
+
+  /// Flushes `connection` at the end of this turn.
+  func markDirty(_ connection: HTTP2Connection) { dirty.append(connection) }
+
+  private func run() {
+    let capacity = 256
+    unsafe withUnsafeTemporaryAllocation(of: clinux_event.self, capacity: capacity) { events in
+      let base = events.baseAddress!
+      while !isStopping {
+        let n = unsafe clinux_epoll_wait(epoll.fd, base, Int32(capacity), waitMilliseconds())
+        clockIsFresh = false
+        var i = 0
+        while i < n {
+          let event = unsafe base[i]
+          if let source = unsafe event.source {
+            // Alive: watched sources are in `sources`, those unwatched in this turn in the graveyard.
+            unsafe Unmanaged<EventSource>.fromOpaque(source)._withUnsafeGuaranteedRef {
+              $0.ready(ReadyFlags(rawValue: unsafe event.flags))
+            }
+          }
+          i += 1
+        }
+        endTurn()
+      }
+    }
+    shutDown()
+  }
+
+  private func endTurn() {
+    if wakePending.load(ordering: .relaxed) { drainMailbox() }
+    if timers.count > 0 { fireTimers() }
+    if !dirty.isEmpty { flushDirty() }
+    if !graveyard.isEmpty { graveyard.removeAll(keepingCapacity: true) }
+  }
+
+  private func waitMilliseconds() -> Int32 {
+    if !dirty.isEmpty || wakePending.load(ordering: .relaxed) { return 0 }
+    guard let wake = timers.nextWake() else { return -1 }
+    let nanoseconds = wake.nanoseconds(since: .now)
+    return Int32(min((nanoseconds + 999_999) / 1_000_000, 60_000))
+  }
+
+  private func drainMailbox() {
+    // Cleared before the jobs are taken: one added later signals again.
+    wakePending.store(false, ordering: .sequentiallyConsistent)
+    mailbox.withLock { swap(&$0, &jobs) }
+    for job in jobs { job() }
+    jobs.removeAll(keepingCapacity: jobs.count <= 1024)
+  }
+
+  private func fireTimers() {
+    let now = now
+    while let (id, target) = timers.popDue(at: now) { target.timerFired(id) }
+  }
+
+  private func flushDirty() {
+    swap(&dirty, &flushing)
+    for connection in flushing { connection.flushMarked() }
+    flushing.removeAll(keepingCapacity: true)
+  }
+
+  private func shutDown() {
+    for source in Array(sources.values) { (source as? HTTP2Connection)?.abort() }
+    endTurn()
+    sources.removeAll()
+    streamPool.removeAll()
+    context = nil
+  }
+}
+
+/// The eventfd behind `enqueue`.
+private final class WakeUp: EventSource {
+  let socket: Socket
+  init(_ socket: consuming Socket) { self.socket = socket }
+
+  func signal() {
+    var one: UInt64 = 1
+    // Eight bytes of our own; a full counter would mean the loop is awake already.
+    _ = unsafe write(socket.fd, &one, 8)
+  }
+
+  /// Takes the signal back; the mailbox itself is emptied at the end of the turn.
+  override func ready(_ flags: ReadyFlags) {
+    var count: UInt64 = 0
+    _ = unsafe read(socket.fd, &count, 8)
+  }
+}

@@ -1,0 +1,667 @@
+// A socket with an HTTP/2 session on it, server or client side; confined to its loop.
+//
+//   readable ─► one read ─► nghttp2 ─► callbacks ─► streams ─► handlers answer ─► flush ─► one write
+//
+// A read event runs from bytes to bytes: what the handlers answered at once leaves in the same breath. What comes later
+// marks the connection dirty, and the loop flushes it at the end of its turn.
+//
+// Life:  open ─► closing (a last flush, then cut) ─► closed.  `abort` cuts at once. Callbacks of nghttp2 never close: they
+// note `mustClose`, because a session may not be deleted from inside itself.
+internal import CNGHTTP2
+internal import Glibc
+internal import Telemetry
+
+/// Told about a client's connection.
+public protocol ConnectionObserver: AnyObject {
+  func connected(_ connection: HTTP2Connection)
+  /// The peer takes no new streams; those that it has will finish.
+  func goingAway(_ connection: HTTP2Connection)
+  /// Every stream has been closed before this.
+  func closed(_ connection: HTTP2Connection, _ reason: String)
+}
+
+@safe public final class HTTP2Connection: EventSource {
+  private enum State { case connecting, open, closed }
+
+  /// Declared before the loop, whose memory it uses: deleted first.
+  private var session: HTTP2Session?
+  /// The session's pointer, nil once it is deleted.
+  private var sessionHandle: OpaquePointer?
+  public let loop: EventLoop
+  public let peer: String
+  let role: HTTP2Session.Role
+  private let limits: Limits
+  private let application: (any HTTPApplication)?
+  private var observer: (any ConnectionObserver)?
+  private let onClose: (() -> Void)?
+  private var socket: Socket
+  private var state: State
+
+  private var streams: [HTTPStream] = []
+  /// The stream of the latest callback: the next one is usually for the same.
+  private var recent: Unmanaged<HTTPStream>?
+  private var recentID: Int32 = 0
+  private var finished: [HTTPStream] = []
+  /// Streams whose answer ended before their request did.
+  private var answeredEarly: [Int32] = []
+
+  /// Written by nobody yet: the socket was full.
+  private var pending = ByteBuffer()
+  private var isWaitingToWrite = false
+  private var isMarked = false
+  /// Inside nghttp2: closing must wait.
+  private var isBusy = false
+  private var mustClose: String?
+  private var wroteSinceStallCheck = false
+
+  private var bodyBytesHeld = 0
+  private var bodyBytesWaiting = 0
+  private var resets: Budget
+  private var control: Budget
+  private var windowUpdates: Budget
+
+  private var hasHandshaken = false
+  private var drain = Drain.no
+  private var handshakeTimer = TimerID.none
+  private var idleTimer = TimerID.none
+  private var stallTimer = TimerID.none
+  private var drainTimer = TimerID.none
+
+  /// RFC 9113 §6.8: first announce, then, a round trip later, name the last stream.
+  private enum Drain { case no, announced, named }
+
+  private init(
+    _ socket: consuming Socket, role: HTTP2Session.Role, state: State, loop: EventLoop, peer: String, limits: Limits,
+    application: (any HTTPApplication)?, observer: (any ConnectionObserver)?, onClose: (() -> Void)?
+  ) {
+    self.socket = socket
+    self.role = role
+    self.state = state
+    self.loop = loop
+    self.peer = peer
+    self.limits = limits
+    self.application = application
+    self.observer = observer
+    self.onClose = onClose
+    let now = loop.now
+    resets = Budget(perSecond: limits.resetsPerSecond, burst: limits.resetsBurst, now: now)
+    control = Budget(perSecond: limits.controlFramesPerSecond, burst: limits.controlFramesBurst, now: now)
+    windowUpdates = Budget(perSecond: limits.windowUpdatesPerSecond, burst: limits.windowUpdatesBurst, now: now)
+  }
+
+  /// Takes an accepted socket over. Nil when there is no memory for it.
+  @discardableResult
+  static func accept(
+    _ socket: consuming Socket, on loop: EventLoop, peer: String, application: any HTTPApplication,
+    onClose: (() -> Void)? = nil
+  ) -> HTTP2Connection? {
+    let connection = HTTP2Connection(
+      socket, role: .server, state: .open, loop: loop, peer: peer, limits: loop.limits, application: application,
+      observer: nil, onClose: onClose)
+    guard connection.begin() else { return nil }
+    connection.handshakeTimer = loop.schedule(afterMilliseconds: loop.limits.handshakeMilliseconds, connection)
+    connection.markDirty()
+    return connection
+  }
+
+  /// Starts connecting. `observer.connected` follows, or `closed`.
+  public static func connect(
+    to endpoint: Endpoint, on loop: EventLoop, observer: any ConnectionObserver
+  ) throws(SocketError) -> HTTP2Connection {
+    let connection = HTTP2Connection(
+      try Socket.connect(endpoint), role: .client, state: .connecting, loop: loop, peer: endpoint.description,
+      limits: loop.limits, application: nil, observer: observer, onClose: nil)
+    guard connection.begin() else { throw SocketError(operation: "connect", address: endpoint.description, code: ENOMEM) }
+    return connection
+  }
+
+  /// A client on a socket that is connected already.
+  static func client(
+    _ socket: consuming Socket, on loop: EventLoop, observer: any ConnectionObserver
+  ) -> HTTP2Connection? {
+    let connection = HTTP2Connection(
+      socket, role: .client, state: .open, loop: loop, peer: "socket", limits: loop.limits, application: nil,
+      observer: observer, onClose: nil)
+    guard connection.begin() else { return nil }
+    connection.markDirty()
+    return connection
+  }
+
+  private func begin() -> Bool {
+    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    unsafe sessionHandle = made.handle
+    session = consume made
+    return loop.watch(self, socket.fd, state == .connecting ? [.readable, .writable] : .readable)
+  }
+
+  override func ready(_ flags: ReadyFlags) { handle(flags) }
+
+  public var isClosed: Bool { state == .closed }
+  public var openStreamCount: Int { streams.count }
+
+  /// nghttp2's session. Callers are past a check that the connection is not closed.
+  private var handle: OpaquePointer { unsafe sessionHandle! }
+}
+
+// MARK: bytes in
+
+extension HTTP2Connection {
+  private func handle(_ flags: ReadyFlags) {
+    switch state {
+    case .closed: return
+    case .connecting: finishConnecting()
+    case .open:
+      if flags.contains(.writable) { flushPending() }
+      if state == .open, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
+    }
+  }
+
+  private func finishConnecting() {
+    let error = socket.pendingError
+    if error != 0 {
+      return close(SocketError(operation: "connect", address: peer, code: error).description)
+    }
+    state = .open
+    loop.watch(self, socket.fd, .readable)
+    observer?.connected(self)
+    flush()
+  }
+
+  private func read() {
+    // The loop's buffer is ours until we return to the loop.
+    switch unsafe socket.read(into: loop.readBuffer) {
+    case .bytes(let n):
+      unsafe receive(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
+    case .wouldBlock: break
+    case .end: close("the peer closed the connection")
+    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    }
+  }
+
+  private func receive(_ bytes: UnsafeRawBufferPointer) {
+    isBusy = true
+    let n = unsafe nghttp2_session_mem_recv(handle, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count)
+    isBusy = false
+    if n < 0 {
+      // A bad preface, a flood, or a protocol error nghttp2 could not answer with GOAWAY.
+      let reason = unsafe String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: n)))
+      mustClose = mustClose ?? "HTTP/2: \(reason)"
+    }
+    flush()
+  }
+
+  private func stream(_ id: Int32) -> Unmanaged<HTTPStream>? {
+    if id == recentID, id != 0 { return unsafe recent }
+    // Set by us when the stream was opened, cleared when it closes.
+    guard let pointer = unsafe nghttp2_session_get_stream_user_data(handle, id) else { return nil }
+    unsafe recent = Unmanaged<HTTPStream>.fromOpaque(pointer)
+    recentID = id
+    return unsafe recent
+  }
+
+  private func add(_ stream: HTTPStream, _ id: Int32) {
+    stream.id = id
+    stream.position = streams.count
+    unsafe stream.connection = Unmanaged.passUnretained(self)
+    streams.append(stream)
+    // `streams` holds the object until streamClosed().
+    unsafe recent = Unmanaged.passUnretained(stream)
+    recentID = id
+    if idleTimer != .none {
+      loop.cancel(idleTimer)
+      idleTimer = .none
+    }
+  }
+
+  func beginHeaders(_ id: Int32, _ category: nghttp2_headers_category) -> Int32 {
+    guard role == .server, category == NGHTTP2_HCAT_REQUEST else { return SessionCode.ok }
+    let stream = loop.takeStream()
+    add(stream, id)
+    let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+    return unsafe nghttp2_session_set_stream_user_data(handle, id, pointer) == 0
+      ? SessionCode.ok : SessionCode.callbackFailure
+  }
+
+  func header(
+    _ id: Int32, _ category: nghttp2_headers_category, _ name: UnsafePointer<UInt8>, _ nameCount: Int,
+    _ value: UnsafePointer<UInt8>, _ valueCount: Int
+  ) -> Int32 {
+    guard let stream = unsafe stream(id) else { return SessionCode.ok }
+    return unsafe stream._withUnsafeGuaranteedRef { stream in
+      let limit = limits.headerListBytesMax
+      let kept =
+        category == NGHTTP2_HCAT_HEADERS && (role == .server || stream.headIsFinal)
+        ? unsafe stream.trailers.append(name, nameCount, value, valueCount, limit: limit)
+        : unsafe stream.head.append(name, nameCount, value, valueCount, limit: limit)
+      if !kept { stream.headOverflowed = true }
+      return SessionCode.ok
+    }
+  }
+
+  func headersComplete(_ id: Int32, _ category: nghttp2_headers_category, end: Bool) -> Int32 {
+    guard let stream = unsafe stream(id) else { return SessionCode.ok }
+    return unsafe stream._withUnsafeGuaranteedRef { stream in
+      if end { stream.isRemoteEnded = true }
+      if category == NGHTTP2_HCAT_REQUEST {
+        if stream.headOverflowed { return refuseHead(stream) }
+        application?.opened(stream)
+      } else if role == .client, !stream.headIsFinal {
+        if stream.head[.status].starts(with: "1") {
+          // RFC 9110 §15.2: an interim response; the real one follows.
+          stream.head.clear(keeping: .max)
+        } else {
+          stream.headIsFinal = true
+          stream.handler?.responded(stream)
+        }
+      }
+      if end { stream.handler?.ended(stream) }
+      return SessionCode.ok
+    }
+  }
+
+  /// RFC 6585 §5.
+  private func refuseHead(_ stream: HTTPStream) -> Int32 {
+    var fields = FieldList()
+    fields.append(":status", "431")
+    stream.isSubmitted = true
+    submitHeadOnly(stream, nil, fields)
+    return SessionCode.ok
+  }
+
+  func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+    guard let stream = unsafe stream(id) else { return SessionCode.ok }
+    unsafe stream._withUnsafeGuaranteedRef { stream in
+      if let handler = stream.handler { handler.received(unsafe bytes.bytes, on: stream) }
+    }
+    // The bytes have been taken (or nobody wants them): the peer may send as many more.
+    let code = unsafe nghttp2_session_consume(handle, id, bytes.count)
+    return code == 0 ? SessionCode.ok : SessionCode.callbackFailure
+  }
+
+  func dataComplete(_ id: Int32, isEmpty: Bool, end: Bool) -> Int32 {
+    if isEmpty, !end, !control.charge(now: loop.now) { return flooded("empty DATA frames") }
+    guard end, let stream = unsafe stream(id) else { return SessionCode.ok }
+    unsafe stream._withUnsafeGuaranteedRef { stream in
+      stream.isRemoteEnded = true
+      if let handler = stream.handler { handler.ended(stream) }
+    }
+    return SessionCode.ok
+  }
+
+  func controlFrame(_ type: UInt8, acknowledges: Bool) -> Int32 {
+    switch type {
+    case FrameType.windowUpdate:
+      return windowUpdates.charge(now: loop.now) ? SessionCode.ok : flooded("WINDOW_UPDATE frames")
+    case FrameType.resetStream: return SessionCode.ok  // charged when the stream closes
+    case FrameType.goAway:
+      observer?.goingAway(self)
+      return SessionCode.ok
+    case FrameType.settings where !hasHandshaken:
+      hasHandshaken = true
+      loop.cancel(handshakeTimer)
+      handshakeTimer = .none
+      armIdle()
+      return SessionCode.ok
+    case FrameType.ping where acknowledges:
+      if drain == .announced { nameLastStream() }
+      return SessionCode.ok
+    default:
+      return control.charge(now: loop.now) ? SessionCode.ok : flooded("control frames")
+    }
+  }
+
+  /// The peer makes work for nothing: GOAWAY and the end, for this connection only.
+  private func flooded(_ what: String) -> Int32 {
+    if mustClose == nil {
+      mustClose = "flood of \(what)"
+      Log.warn("closing: flood of \(what)", peer: peer)
+      _ = unsafe nghttp2_session_terminate_session(handle, StreamError.enhanceYourCalm.rawValue)
+    }
+    return SessionCode.ok
+  }
+
+  func streamClosed(_ id: Int32, _ error: StreamError) -> Int32 {
+    if error != .none, error != .refused, !resets.charge(now: loop.now) { _ = flooded("stream resets") }
+    guard let stream = unsafe stream(id) else { return SessionCode.ok }
+    recentID = 0
+    unsafe recent = nil
+    // `streams` still holds it; remove() moves that reference to `finished`.
+    unsafe stream._withUnsafeGuaranteedRef { remove($0, error) }
+    return SessionCode.ok
+  }
+
+  private func remove(_ stream: HTTPStream, _ error: StreamError) {
+    unsafe stream.connection = nil
+    bodyBytesHeld -= stream.bodyBytesHeld
+    bodyBytesWaiting -= stream.body.count
+    let handler = stream.handler
+    stream.handler = nil
+    handler?.closed(stream, error)
+    let last = streams.count - 1
+    if stream.position != last {
+      streams.swapAt(stream.position, last)
+      streams[stream.position].position = stream.position
+    }
+    finished.append(streams.removeLast())
+    if streams.isEmpty { armIdle() }
+  }
+
+  func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
+    let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
+    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
+    bodyBytesHeld = sum
+    stream.bodyBytesHeld += count
+    return true
+  }
+}
+
+// MARK: bytes out
+
+extension HTTP2Connection {
+  func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {
+    bodyBytesWaiting += stream.body.count
+    var provider = unsafe bodyProvider(stream)
+    // nghttp2 copies the provider; the names and values are static.
+    let code = unsafe nghttp2_submit_response(handle, stream.id, fields.base, fields.count, &provider)
+    submitted(stream, code)
+  }
+
+  func submitHeadOnly(_ stream: HTTPStream, _ first: StaticFields?, _ more: borrowing FieldList) {
+    let code = unsafe more.withNV(after: first) { fields, count in
+      unsafe nghttp2_submit_response(handle, stream.id, fields, count, nil)
+    }
+    submitted(stream, code)
+    if !stream.isRemoteEnded, code == 0 { answeredEarly.append(stream.id) }
+  }
+
+  private func submitted(_ stream: HTTPStream, _ code: Int32) {
+    if code != 0 { submitReset(stream, .internalError) }
+    if bodyBytesWaiting > limits.writeBacklogBytesMax {
+      mustClose = mustClose ?? "\(bodyBytesWaiting) bytes wait for a peer that does not read"
+    }
+    markDirty()
+  }
+
+  func submitReset(_ stream: HTTPStream, _ error: StreamError) {
+    _ = unsafe nghttp2_submit_rst_stream(handle, 0, stream.id, error.rawValue)
+    markDirty()
+  }
+
+  private func bodyProvider(_ stream: HTTPStream) -> nghttp2_data_provider {
+    var provider = unsafe nghttp2_data_provider()
+    // `streams` holds the stream until it closes, and nghttp2 reads from it only until then.
+    unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
+    unsafe provider.read_callback = { session, id, buffer, room, flags, source, _ in
+      unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
+        let left = stream.body.count - stream.bodySent
+        let n = min(left, room)
+        var flag = UInt32(0)
+        if n >= Quantum.gatherBytes {
+          flag |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        } else if n > 0 {
+          unsafe memcpy(buffer!, stream.body.unsafeBase! + stream.bodySent, n)
+          stream.bodySent += n
+        }
+        if n == left {
+          flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
+          if let trailers = stream.responseTrailers {
+            flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+            if unsafe nghttp2_submit_trailer(session, id, trailers.base, trailers.count) != 0 {
+              return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            }
+          }
+        }
+        unsafe flags!.pointee = flag
+        return n
+      }
+    }
+    return unsafe provider
+  }
+
+  /// A DATA frame whose body stays where it is.
+  func sendData(_ source: UnsafeMutableRawPointer, _ head: UnsafePointer<UInt8>, _ length: Int) -> Int32 {
+    if loop.outbox.isFull { return SessionCode.wouldBlock }
+    // The stream lives until it is closed and its body until `finished` is emptied, after the write.
+    unsafe Unmanaged<HTTPStream>.fromOpaque(source)._withUnsafeGuaranteedRef { stream in
+      unsafe loop.outbox.copy(head, 9)
+      unsafe loop.outbox.reference(stream.body.unsafeBase! + stream.bodySent, length)
+      stream.bodySent += length
+    }
+    return SessionCode.ok
+  }
+
+  func markDirty() {
+    if isBusy || isMarked || state == .closed { return }
+    isMarked = true
+    loop.markDirty(self)
+  }
+
+  func flushMarked() {
+    isMarked = false
+    if state == .open { flush() }
+  }
+
+  private func flush() {
+    if isWaitingToWrite { return finishIfDone() }
+    for _ in 0..<Quantum.writesPerTurn {
+      let more = collect()
+      if loop.outbox.isEmpty { return finishIfDone() }
+      let total = loop.outbox.byteCount
+      switch loop.outbox.write(to: socket) {
+      case .bytes(let n) where n == total: loop.outbox.removeAll()
+      case .bytes(let n): keepRest(after: n)
+      case .wouldBlock, .end: keepRest(after: 0)
+      case .failed(let code):
+        loop.outbox.removeAll()
+        mustClose = mustClose ?? SocketError(operation: "write", address: peer, code: code).description
+      }
+      if !more || isWaitingToWrite || mustClose != nil { return finishIfDone() }
+    }
+    if !isMarked {
+      isMarked = true
+      loop.markDirty(self)
+    }
+    releaseFinished()
+  }
+
+  /// Moves frames into the outbox. True: it is full and there may be more.
+  private func collect() -> Bool {
+    isBusy = true
+    defer { isBusy = false }
+    while !loop.outbox.isFull {
+      var chunk: UnsafePointer<UInt8>?
+      let n = unsafe nghttp2_session_mem_send(handle, &chunk)
+      if n < 0 {
+        let reason = unsafe String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: n)))
+        mustClose = mustClose ?? "HTTP/2: \(reason)"
+        return false
+      }
+      guard n > 0, let chunk = unsafe chunk else { return loop.outbox.isFull }
+      // The chunk is valid until the next call into the session; copy() takes it now.
+      unsafe loop.outbox.copy(chunk, n)
+    }
+    return true
+  }
+
+  private func keepRest(after written: Int) {
+    if !loop.outbox.copyRest(after: written, into: &pending) { mustClose = mustClose ?? "out of memory" }
+    loop.outbox.removeAll()
+    wroteSinceStallCheck = written > 0
+    isWaitingToWrite = true
+    loop.watch(self, socket.fd, [.readable, .writable])
+    stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+
+  private func flushPending() {
+    guard isWaitingToWrite else { return }
+    // `pending` stays put during the call.
+    var piece = unsafe iovec(iov_base: pending.unsafeBase, iov_len: pending.count)
+    let result = unsafe withUnsafeMutablePointer(to: &piece) {
+      unsafe socket.write(UnsafeMutableBufferPointer(start: $0, count: 1))
+    }
+    switch result {
+    case .bytes(let n):
+      wroteSinceStallCheck = true
+      pending.removeFirst(n)
+      if pending.count > 0 { return }
+      pending.clear(keeping: 0)
+      isWaitingToWrite = false
+      loop.cancel(stallTimer)
+      stallTimer = .none
+      loop.watch(self, socket.fd, .readable)
+      flush()
+    case .wouldBlock, .end: return
+    case .failed(let code): close(SocketError(operation: "write", address: peer, code: code).description)
+    }
+  }
+
+  /// After a flush: gives streams back, and closes when the session or we are done.
+  private func finishIfDone() {
+    releaseFinished()
+    if !answeredEarly.isEmpty { stopEarlyUploads() }
+    if let reason = mustClose { return close(reason) }
+    // nghttp2 wants nothing more after GOAWAY with no stream left, or after a fatal error it has reported to the peer.
+    if !isWaitingToWrite, unsafe nghttp2_session_want_read(handle) == 0, unsafe nghttp2_session_want_write(handle) == 0 {
+      close("finished")
+    }
+  }
+
+  /// RFC 9113 §8.1: an answer that is complete before its request asks the peer to stop sending, once the answer is out
+  /// (nghttp2 drops what stands behind a reset, and before it).
+  private func stopEarlyUploads() {
+    for id in answeredEarly where unsafe nghttp2_session_get_stream_user_data(handle, id) != nil {
+      if unsafe nghttp2_session_get_stream_remote_close(handle, id) == 1 { continue }
+      _ = unsafe nghttp2_submit_rst_stream(handle, 0, id, StreamError.none.rawValue)
+      markDirty()
+    }
+    answeredEarly.removeAll(keepingCapacity: true)
+  }
+
+  private func releaseFinished() {
+    while let stream = finished.popLast() { loop.giveBack(stream) }
+  }
+}
+
+// MARK: requests
+
+extension HTTP2Connection {
+  /// Opens a stream with `stream.body` behind its head; nil when this connection takes no more. `first` are the fields
+  /// that every request shares.
+  public func request(_ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, handler: any StreamHandler)
+    -> HTTPStream?
+  {
+    guard state != .closed, mustClose == nil else { return nil }
+    let stream = loop.takeStream()
+    stream.body = body
+    stream.handler = handler
+    var provider = unsafe bodyProvider(stream)
+    let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+    let id = unsafe more.withNV(after: first) { fields, count in
+      unsafe nghttp2_submit_request(handle, nil, fields, count, &provider, pointer)
+    }
+    guard id > 0 else {
+      stream.handler = nil
+      loop.giveBack(stream)
+      return nil
+    }
+    add(stream, id)
+    bodyBytesWaiting += stream.body.count
+    markDirty()
+    return stream
+  }
+}
+
+// MARK: the end
+
+extension HTTP2Connection: TimerTarget {
+  public func timerFired(_ timer: TimerID) {
+    switch timer {
+    case handshakeTimer: close("no HTTP/2 preface within \(limits.handshakeMilliseconds) ms")
+    case idleTimer:
+      idleTimer = .none
+      startDrain()
+    case stallTimer:
+      if !wroteSinceStallCheck { return close("the peer read nothing for \(limits.writeStallMilliseconds) ms") }
+      wroteSinceStallCheck = false
+      stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+    case drainTimer:
+      if drain == .announced { nameLastStream() }
+    default: break
+    }
+  }
+
+  private func armIdle() {
+    if limits.idleMilliseconds > 0, streams.isEmpty, idleTimer == .none, state == .open, drain == .no {
+      idleTimer = loop.schedule(afterMilliseconds: limits.idleMilliseconds, self)
+    }
+  }
+
+  /// Graceful end: GOAWAY naming no stream, a PING to learn that it arrived, GOAWAY naming the last stream; closes when
+  /// the streams are finished.
+  public func startDrain() {
+    guard state == .open, drain == .no else { return }
+    drain = .announced
+    if role == .client || !hasHandshaken { return nameLastStream() }
+    _ = unsafe nghttp2_submit_shutdown_notice(handle)
+    _ = unsafe nghttp2_submit_ping(handle, 0, nil)
+    // A peer that does not answer pings gets a second.
+    drainTimer = loop.schedule(afterMilliseconds: 1000, self)
+    markDirty()
+  }
+
+  private func nameLastStream() {
+    drain = .named
+    loop.cancel(drainTimer)
+    drainTimer = .none
+    let last = unsafe nghttp2_session_get_last_proc_stream_id(handle)
+    _ = unsafe nghttp2_submit_goaway(handle, 0, last, StreamError.none.rawValue, nil, 0)
+    markDirty()
+  }
+
+  /// Cuts the connection now.
+  public func abort() { close("aborted") }
+
+  private func close(_ reason: String) {
+    guard state != .closed else { return }
+    if isBusy {
+      mustClose = mustClose ?? reason
+      return
+    }
+    // What nghttp2 still has to say (GOAWAY with the reason) is worth one try.
+    if state == .open, mustClose != nil, !isWaitingToWrite {
+      _ = collect()
+      if !loop.outbox.isEmpty { _ = loop.outbox.write(to: socket) }
+      loop.outbox.removeAll()
+    }
+    state = .closed
+    for timer in [handshakeTimer, idleTimer, stallTimer, drainTimer] { loop.cancel(timer) }
+    loop.unwatch(self, socket.fd)
+    socket.close()
+    while let stream = streams.last { remove(stream, .connectionLost) }
+    releaseFinished()
+    unsafe recent = nil
+    recentID = 0
+    unsafe sessionHandle = nil
+    session = nil
+    pending.clear(keeping: 0)
+    let observer = observer
+    self.observer = nil
+    observer?.closed(self, reason)
+    onClose?()
+  }
+}
+
+extension EventLoop {
+  func takeStream() -> HTTPStream { streamPool.popLast() ?? HTTPStream(loop: self) }
+
+  func giveBack(_ stream: HTTPStream) {
+    if stream.body.capacity > limits.pooledBufferBytesMax {
+      var large = ByteBuffer()
+      swap(&large, &stream.body)
+      buffers.give(large)
+    }
+    guard streamPool.count < limits.pooledStreamsMax else { return }
+    stream.recycle(keeping: limits.pooledBufferBytesMax)
+    streamPool.append(stream)
+  }
+}

@@ -1,0 +1,197 @@
+// Loops, listeners, and their end.
+internal import Glibc
+internal import Synchronization
+
+public final class HTTPServer: Sendable {
+  public struct Configuration: Sendable {
+    /// Where to listen. TF Serving's default is `0.0.0.0`, IPv4 only.
+    public var endpoints: [Endpoint] = []
+    /// Event loops; nil: as many as there are usable CPUs.
+    public var loops: Int?
+    public var limits = Limits()
+
+    public init(endpoints: [Endpoint] = [], loops: Int? = nil, limits: Limits = Limits()) {
+      self.endpoints = endpoints
+      self.loops = loops
+      self.limits = limits
+    }
+  }
+
+  public let configuration: Configuration
+  public let loops: [EventLoop]
+  private let shares: [LoopShare]
+  private let makeApplication: @Sendable (EventLoop) -> any HTTPApplication
+  private let makeContext: (@Sendable (EventLoop) -> AnyObject?)?
+
+  private struct State {
+    var ports: [Int] = []
+    var isDraining = false
+  }
+  private let state = Mutex(State())
+  private let openConnections = Atomic<Int>(0)
+  let acceptPauses = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - makeContext: what the layers above keep per loop, made on the loop's thread: `loop.context`.
+  ///   - makeApplication: runs on the loop's thread after `makeContext`; one object per loop.
+  public convenience init(
+    _ configuration: Configuration, makeContext: (@Sendable (EventLoop) -> AnyObject?)? = nil,
+    makeApplication: @escaping @Sendable (EventLoop) -> any HTTPApplication
+  ) throws(SocketError) {
+    var loops: [EventLoop] = []
+    for index in 0..<max(1, configuration.loops ?? CPUs.usable) {
+      loops.append(try EventLoop(index: index, limits: configuration.limits))
+    }
+    self.init(configuration, loops, makeContext, makeApplication)
+  }
+
+  private init(
+    _ configuration: Configuration, _ loops: [EventLoop], _ makeContext: (@Sendable (EventLoop) -> AnyObject?)?,
+    _ makeApplication: @escaping @Sendable (EventLoop) -> any HTTPApplication
+  ) {
+    self.configuration = configuration
+    self.makeApplication = makeApplication
+    self.makeContext = makeContext
+    self.loops = loops
+    shares = loops.map { _ in LoopShare() }
+  }
+
+  /// The TCP ports in the order of the endpoints; -1 for a Unix socket.
+  public var ports: [Int] { state.withLock { $0.ports } }
+
+  public var connectionCount: Int { openConnections.load(ordering: .relaxed) }
+
+  /// How often accepting has paused for want of descriptors.
+  public var acceptPauseCount: Int { acceptPauses.load(ordering: .relaxed) }
+
+  /// Binds every endpoint, then starts the loops. When it throws, nothing listens.
+  public func start() throws(SocketError) {
+    var listeners: [[Listener]] = loops.map { _ in [] }
+    var ports: [Int] = []
+    for endpoint in configuration.endpoints {
+      switch endpoint {
+      case .unix:
+        listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), on: loops[0], server: self))
+        ports.append(-1)
+      case .tcp(let host, let port):
+        // SO_REUSEPORT would let two servers share a port without a word: ask first whether it is free.
+        if port != 0 { _ = try Socket.listen(endpoint, shared: false) }
+        var bound = port
+        for loop in loops {
+          let socket = try Socket.listen(.tcp(host: host, port: bound), shared: true)
+          if bound == 0 { bound = socket.boundPort }
+          listeners[loop.index].append(Listener(socket, on: loop, server: self))
+        }
+        ports.append(bound)
+      }
+    }
+    state.withLock { $0.ports = ports }
+    for loop in loops {
+      let share = shares[loop.index]
+      share.listeners = listeners[loop.index]
+      loop.start { [self] loop in
+        loop.setContext(makeContext?(loop))
+        share.application = makeApplication(loop)
+        for listener in share.listeners { listener.open() }
+      }
+    }
+  }
+
+  /// Puts a connection where the fewest are.
+  func place(_ socket: consuming Socket, from loop: EventLoop, peer: String) {
+    let total = openConnections.add(1, ordering: .relaxed).newValue
+    if total > configuration.limits.connectionsMax {
+      openConnections.subtract(1, ordering: .relaxed)
+      return
+    }
+    socket.disableNagle()
+    var best = loop
+    for other in loops
+    where other.connectionCount.load(ordering: .relaxed) < best.connectionCount.load(ordering: .relaxed) { best = other }
+    best.connectionCount.add(1, ordering: .relaxed)
+    if best === loop { return adopt(socket, on: best, peer: peer) }
+    let fd = socket.release()
+    best.enqueue { [self, best] in adopt(Socket(owning: fd), on: best, peer: peer) }
+  }
+
+  private func adopt(_ socket: consuming Socket, on loop: EventLoop, peer: String) {
+    let share = shares[loop.index]
+    guard let application = share.application, !share.isDraining else { return closed(on: loop, nil) }
+    let token = share.nextToken
+    share.nextToken += 1
+    let connection = HTTP2Connection.accept(socket, on: loop, peer: peer, application: application) { [unowned self, unowned loop] in
+      closed(on: loop, token)
+    }
+    if let connection { share.connections[token] = connection } else { closed(on: loop, nil) }
+  }
+
+  private func closed(on loop: EventLoop, _ token: Int?) {
+    if let token { shares[loop.index].connections[token] = nil }
+    loop.connectionCount.subtract(1, ordering: .relaxed)
+    openConnections.subtract(1, ordering: .relaxed)
+    shares[loop.index].finishDrainIfEmpty()
+  }
+
+  /// What the server keeps for each loop; used on that loop's thread, and by `start` before it runs.
+  private final class LoopShare: @unchecked Sendable {
+    var application: (any HTTPApplication)?
+    var listeners: [Listener] = []
+    var connections: [Int: HTTP2Connection] = [:]
+    var nextToken = 0
+    var isDraining = false
+    var drained: (() -> Void)?
+
+    func finishDrainIfEmpty() {
+      guard isDraining, connections.isEmpty else { return }
+      drained?()
+      drained = nil
+    }
+  }
+}
+
+// MARK: the end
+
+extension HTTPServer {
+  /// Stops accepting, tells every client (two-step GOAWAY), lets streams finish, closes. What is still open at `deadline`
+  /// is cut. Returns when every connection is closed and the loops' threads have ended.
+  public func drain(deadline: Duration) async {
+    let isFirst = state.withLock { state in
+      defer { state.isDraining = true }
+      return !state.isDraining
+    }
+    guard isFirst else { return }
+    let milliseconds = Int(clamping: deadline.clampedNanoseconds / 1_000_000)
+    await withTaskGroup(of: Void.self) { group in
+      for loop in loops { group.addTask { await self.drain(loop, milliseconds) } }
+    }
+    for loop in loops {
+      loop.stop()
+      loop.join()
+    }
+  }
+
+  private func drain(_ loop: EventLoop, _ milliseconds: Int) async {
+    let share = shares[loop.index]
+    await withCheckedContinuation { continuation in
+      loop.enqueue {
+        share.isDraining = true
+        for listener in share.listeners { listener.close() }
+        share.listeners = []
+        let cut = Cut { for connection in Array(share.connections.values) { connection.abort() } }
+        let timer = loop.schedule(afterMilliseconds: milliseconds, cut)
+        share.drained = {
+          loop.cancel(timer)
+          continuation.resume()
+        }
+        for connection in Array(share.connections.values) { connection.startDrain() }
+        share.finishDrainIfEmpty()
+      }
+    }
+  }
+
+  private final class Cut: TimerTarget {
+    let cut: () -> Void
+    init(_ cut: @escaping () -> Void) { self.cut = cut }
+    func timerFired(_ timer: TimerID) { cut() }
+  }
+}

@@ -1,0 +1,121 @@
+// gRPC on HTTP/2, server side: from a request's head to a call, and the answers that need no handler.
+public import HTTP
+
+public final class RPCServer: Sendable {
+  public struct Configuration: Sendable {
+    public var http: HTTPServer.Configuration
+    /// The largest request message; TF Serving's is gRPC's largest.
+    public var messageBytesMax = Int(Int32.max)
+
+    public init(http: HTTPServer.Configuration) { self.http = http }
+
+    /// The usual case: TCP, every IPv4 interface.
+    public init(host: String = "0.0.0.0", port: Int = 0) {
+      http = HTTPServer.Configuration(endpoints: [.tcp(host: host, port: port)])
+    }
+  }
+
+  public let http: HTTPServer
+
+  /// - Parameter makeContext: runs on each loop's thread before its first turn: `loop.context`.
+  public init(
+    methods: MethodTable, configuration: Configuration, makeContext: (@Sendable (EventLoop) -> AnyObject?)? = nil
+  ) throws(SocketError) {
+    http = try HTTPServer(configuration.http, makeContext: makeContext) { loop in
+      RPCApplication(loop: loop, methods: methods, configuration: configuration)
+    }
+  }
+
+  public func start() throws(SocketError) { try http.start() }
+
+  /// The TCP ports in the order of the endpoints.
+  public var ports: [Int] { http.ports }
+
+  /// See `HTTPServer.drain`.
+  public func drain(deadline: Duration) async { await http.drain(deadline: deadline) }
+}
+
+/// Header lists that never change.
+struct ServerFields {
+  let head = StaticFields([(":status", "200"), ("content-type", "application/grpc")])
+  let trailersOK = StaticFields([("grpc-status", "0")])
+  let methodNotAllowed = StaticFields([(":status", "405"), ("allow", "POST")])
+  let unsupportedMediaType = StaticFields([(":status", "415")])
+
+  /// One for the process.
+  static let shared = ServerFields()
+}
+
+/// One per loop.
+final class RPCApplication: HTTPApplication {
+  let loop: EventLoop
+  let configuration: RPCServer.Configuration
+  let fields = ServerFields.shared
+  let keptBufferBytesMax: Int
+  private let pooledCallsMax: Int
+  private let methods: MethodTable
+  private var pool: [UnaryCall] = []
+
+  init(loop: EventLoop, methods: MethodTable, configuration: RPCServer.Configuration) {
+    self.loop = loop
+    self.methods = methods
+    self.configuration = configuration
+    keptBufferBytesMax = configuration.http.limits.pooledBufferBytesMax
+    pooledCallsMax = configuration.http.limits.pooledStreamsMax
+  }
+
+  func opened(_ stream: HTTPStream) {
+    guard stream.head[.method].equals("POST") else { return stream.respond(fields.methodNotAllowed, FieldList()) }
+    guard isGRPC(stream.head[.contentType]) else { return stream.respond(fields.unsupportedMediaType, FieldList()) }
+    guard let method = unsafe methods.find(stream.head[.path]) else { return send(Status(.unimplemented), on: stream) }
+    var deadline: MonotonicTime?
+    if stream.head.has(.grpcTimeout) {
+      guard let timeout = Timeout.parse(stream.head[.grpcTimeout]) else {
+        return send(Status(.internal, "malformed grpc-timeout"), on: stream)
+      }
+      deadline = loop.now.advanced(byNanoseconds: timeout)
+    }
+    let call = pool.popLast() ?? UnaryCall(application: self)
+    unsafe call.start(stream, method, deadline: deadline)
+    stream.handler = call
+  }
+
+  func giveBack(_ call: UnaryCall) {
+    if pool.count < pooledCallsMax { pool.append(call) }
+  }
+
+  /// `application/grpc`, alone or with `+proto` or parameters behind it.
+  private func isGRPC(_ contentType: RawSpan) -> Bool {
+    let plain = "application/grpc" as StaticString
+    guard contentType.starts(with: plain) else { return false }
+    if contentType.byteCount == plain.utf8CodeUnitCount { return true }
+    let next = contentType[plain.utf8CodeUnitCount]
+    return next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
+  }
+
+  /// Trailers-Only: one HEADERS frame that ends the stream.
+  func send(_ status: Status, on stream: HTTPStream) {
+    var more = FieldList()
+    more.append("grpc-status", String(status.code.rawValue))
+    if !status.message.isEmpty { more.append("grpc-message", PercentEncoding.encode(status.message)) }
+    if status.code == .unimplemented, stream.head.has(.grpcEncoding) { more.append("grpc-accept-encoding", "identity") }
+    stream.respond(fields.head, more)
+  }
+
+  /// What the peer did wrong with its message, in gRPC's words.
+  func status(for failure: MessageAssembler.Failure, on stream: HTTPStream) -> Status {
+    switch failure {
+    case .tooLarge(let length, let limit):
+      return Status(.resourceExhausted, "SERVER: Received message larger than max (\(length) vs. \(limit))")
+    case .compressed(let flag):
+      let encoding = stream.head.text(.grpcEncoding) ?? "identity"
+      if flag != 1 || encoding == "identity" { return Status(.internal, "compressed flag \(flag) without grpc-encoding") }
+      return Status(.unimplemented, "Compression algorithm '\(encoding)' not supported.")
+    case .secondMessage: return Status(.internal, "more than one message in a unary request")
+    case .truncated(let received, let expected):
+      return Status(.internal, "request ended after \(received) of \(expected) bytes")
+    case .missing: return Status(.internal, "request ended without a message")
+    case .outOfMemory(let length): return Status(.resourceExhausted, "no memory for a message of \(length) bytes")
+    }
+  }
+}

@@ -1,0 +1,245 @@
+// A unary call on the server. Pooled, confined to its loop, and used again as soon as its stream is closed:
+//
+//   receiving ─► running ─► answered ─► (stream closed) ─► pool
+//        │          │
+//        │          └─ detach() ─► a worker has it ─► complete { reply } ─► answered
+//        └─ peer gone, deadline passed ─► cancelled
+//
+// A cancelled call that a worker still holds does not go back to the pool: the message stays where it is until the last
+// `DetachedCall` is gone, and so does the object. Its generation tells late answers from current ones.
+public import HTTP
+internal import Synchronization
+
+@safe public final class UnaryCall {
+  private enum State { case idle, receiving, running, answered }
+
+  private let application: RPCApplication
+  private var stream: HTTPStream?
+  private var state = State.idle
+  private var isDetached = false
+  private var method: Unmanaged<Method>?
+  private var assembler: MessageAssembler
+  private var timer = TimerID.none
+
+  public private(set) var deadline: MonotonicTime?
+  /// Runs on the loop when nobody waits for the answer any more: the peer cancelled or went away, or the deadline passed
+  /// (then the peer has been told DEADLINE_EXCEEDED). Not called after an answer.
+  public var onCancel: (() -> Void)?
+
+  /// The generation, shifted left by one; the lowest bit says cancelled. Other threads read it.
+  fileprivate let epoch = Atomic<UInt64>(0)
+
+  init(application: RPCApplication) {
+    self.application = application
+    assembler = MessageAssembler(limit: application.configuration.messageBytesMax)
+  }
+
+  public var loop: EventLoop { application.loop }
+
+  /// The request's bytes, without the prefix. Stable until the call is answered; starts on a cache line.
+  public var message: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(assembler.message, borrowing: self) }
+  }
+
+  /// Nobody waits for an answer.
+  public var isCancelled: Bool { epoch.load(ordering: .relaxed) & 1 != 0 }
+
+  /// The value of a request header, by its lower-case name.
+  public func metadata(_ name: String) -> String? { stream?.head.value(of: name) }
+
+  public var peer: String { stream?.peer ?? "" }
+
+  // MARK: answers
+
+  /// Sends `byteCount` bytes written by `fill` with status OK. An answer to a cancelled call goes nowhere.
+  public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    guard let stream = begin() else { return }
+    let total = MessageAssembler.prefixCount + byteCount
+    if total > application.keptBufferBytesMax, let large = application.loop.buffers.take(capacity: total) { stream.body = large }
+    let filled = stream.body.append(byteCount: total) { output in
+      output.appendPrefix(messageLength: byteCount)
+      fill(&output)
+    }
+    if byteCount > Int(UInt32.max) || !filled {
+      stream.body.clear()
+      return send(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"), on: stream)
+    }
+    stream.respond(application.fields.head, trailers: application.fields.trailersOK)
+  }
+
+  /// Sends a body that is framed already (prefix and message).
+  fileprivate func reply(framed body: consuming ByteBuffer) {
+    guard let stream = begin() else { return }
+    stream.body = body
+    stream.respond(application.fields.head, trailers: application.fields.trailersOK)
+  }
+
+  /// Sends a status other than OK, and nothing else.
+  public func fail(_ status: Status) {
+    guard let stream = begin() else { return }
+    send(status, on: stream)
+  }
+
+  private func begin() -> HTTPStream? {
+    guard state != .answered, state != .idle, let stream else { return nil }
+    state = .answered
+    stopTimer()
+    return stream
+  }
+
+  private func send(_ status: Status, on stream: HTTPStream) { application.send(status, on: stream) }
+
+  /// Leaves the answer to later: any thread may hold the result, and completes the call through it.
+  public func detach() -> DetachedCall {
+    isDetached = true
+    return DetachedCall(call: self, epoch: epoch.load(ordering: .relaxed) & ~1)
+  }
+
+  // MARK: life
+
+  func start(_ stream: HTTPStream, _ method: Unmanaged<Method>, deadline: MonotonicTime?) {
+    self.stream = stream
+    unsafe self.method = method
+    state = .receiving
+    self.deadline = deadline
+    if let deadline { timer = application.loop.schedule(at: deadline, self) }
+  }
+
+  private func stopTimer() {
+    if timer != .none {
+      application.loop.cancel(timer)
+      timer = .none
+    }
+  }
+
+  private func cancel() {
+    epoch.bitwiseOr(1, ordering: .releasing)
+    if let onCancel {
+      self.onCancel = nil
+      onCancel()
+    }
+  }
+
+  private func recycle() {
+    stream = nil
+    unsafe method = nil
+    deadline = nil
+    onCancel = nil
+    let abandoned = isDetached && isCancelled
+    state = .idle
+    isDetached = false
+    // Late completions see another generation.
+    if abandoned { return }
+    epoch.store((epoch.load(ordering: .relaxed) & ~1) &+ 2, ordering: .releasing)
+    assembler.reset(keeping: application.keptBufferBytesMax, into: &application.loop.buffers)
+    application.giveBack(self)
+  }
+}
+
+extension UnaryCall: StreamHandler {
+  public func received(_ bytes: RawSpan, on stream: HTTPStream) {
+    guard state == .receiving else { return }
+    if !stream.holdBody(bytes.byteCount) {
+      return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
+    }
+    if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
+  }
+
+  public func ended(_ stream: HTTPStream) {
+    guard state == .receiving else { return }
+    if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
+    if let deadline, deadline <= application.loop.now { return expire() }
+    state = .running
+    // The application keeps its table, and with it the method, as long as it has calls.
+    unsafe method!._withUnsafeGuaranteedRef { $0.handler.handle(self) }
+    if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
+  }
+
+  public func closed(_ stream: HTTPStream, _ error: StreamError) {
+    if state != .answered {
+      stopTimer()
+      cancel()
+    }
+    recycle()
+  }
+}
+
+extension UnaryCall: TimerTarget {
+  public func timerFired(_ timer: TimerID) {
+    self.timer = .none
+    expire()
+  }
+
+  private func expire() {
+    guard state == .receiving || state == .running else { return }
+    let stream = stream
+    fail(Status(.deadlineExceeded, "Deadline Exceeded"))
+    if stream != nil { cancel() }
+  }
+}
+
+/// A call on its way through other threads. Copies are cheap; the first to complete it wins.
+///
+/// - Note: `@unchecked Sendable`: of the call only the atomic epoch, the immutable loop, and the message, which does not
+///   change between `detach` and the answer, are touched off the loop.
+public struct DetachedCall: @unchecked Sendable {
+  private let call: UnaryCall
+  private let epoch: UInt64
+  public let deadline: MonotonicTime?
+
+  fileprivate init(call: UnaryCall, epoch: UInt64) {
+    self.call = call
+    self.epoch = epoch
+    deadline = call.deadline
+  }
+
+  public var loop: EventLoop { call.loop }
+
+  /// Nobody waits any more, or the call has been answered already. From any thread.
+  public var isCancelled: Bool { call.epoch.load(ordering: .acquiring) != epoch }
+
+  /// The request's bytes.
+  /// - Precondition: nobody has completed the call.
+  public var message: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(call.message, borrowing: self) }
+  }
+
+  /// Runs `body` on the call's loop if the call still waits for its answer.
+  public func complete(_ body: @escaping @Sendable (UnaryCall) -> Void) {
+    loop.enqueue { [self] in
+      if !isCancelled { body(call) }
+    }
+  }
+
+  /// The same at once, for who is on the call's loop.
+  public func completeOnLoop(_ body: (UnaryCall) -> Void) {
+    if !isCancelled { body(call) }
+  }
+
+  /// Answers with status OK; `fill` runs here, on the calling thread.
+  public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    var body = ByteBuffer()
+    let filled = byteCount <= Int(UInt32.max) && body.append(byteCount: MessageAssembler.prefixCount + byteCount) { output in
+      output.appendPrefix(messageLength: byteCount)
+      fill(&output)
+    }
+    guard filled else { return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes")) }
+    let framed = FramedBody(body)
+    complete { $0.reply(framed: framed.take()) }
+  }
+
+  public func fail(_ status: Status) { complete { $0.fail(status) } }
+}
+
+/// Carries a buffer from a worker to the loop, once.
+private final class FramedBody: @unchecked Sendable {
+  private var body: ByteBuffer
+  init(_ body: consuming ByteBuffer) { self.body = body }
+  func take() -> ByteBuffer {
+    var taken = ByteBuffer()
+    swap(&taken, &body)
+    return taken
+  }
+}

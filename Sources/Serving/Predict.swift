@@ -1,0 +1,315 @@
+// Predict, without a socket: a request's bytes and a slot in, a run on a frame, the response's size and bytes out.
+// The checks stand in TensorFlow Serving's order: signature, number of inputs, tensors, output filter, types, run.
+//
+// A request without mistakes walks its inputs once and formats nothing. Whoever finds a mistake calls the slow path, which
+// looks at everything again to say what TensorFlow Serving would say.
+internal import Catalog
+internal import Engine
+internal import Messages
+internal import RPC
+internal import Tensors
+internal import Wire
+
+/// How requests are answered, from the command line.
+public struct ServingOptions: Sendable {
+  /// Outputs in `tensor_content`. TensorFlow Serving's default, and what many clients read, are the typed fields.
+  public var tensorContentResponses = false
+  /// Refuse Predict on a signature whose method_name is none that Predict may call.
+  public var methodNameCheck = false
+  /// The most memory a tensor of a request may take. A short message can claim a large tensor: missing values are filled.
+  public var tensorBytesMax = 1 << 30
+  /// The most memory a run may hold.
+  public var runBytesMax = 4 << 30
+  /// Runs estimated to take longer leave the event loop for a worker.
+  public var inlineNanosecondsMax = 200_000
+  /// Runs that turn out to need more memory leave the event loop too: what fills more takes longer than a loop has.
+  public var inlineBytesMax = 16 << 20
+  /// The most runs that wait for a worker, and the most memory their requests hold.
+  public var workerQueueMax = 4096
+  public var workerQueueBytesMax = 2 << 30
+  /// Workers; zero for as many as there are usable CPUs.
+  public var workers = 0
+  /// The most requests that wait for a loading model, on one event loop.
+  public var waitingMax = 1024
+  /// The longest a request waits for a loading model, unless its own deadline is nearer.
+  public var waitingNanosecondsMax: Int64 = 60_000_000_000
+
+  public init() {}
+}
+
+/// A prepared run: which signature, and which of its outputs the request wants.
+struct PredictRun {
+  let signature: Signature
+  /// A bit for each wanted output; past the 63rd they share the last.
+  var wanted: UInt64 = .max
+  /// The wanted outputs in the request's order; `nil` for all.
+  var filter: [Int]?
+  /// Extent of dimension 0 of the first input, zero when that is empty: what the run's cost is estimated by.
+  var rows = 1
+}
+
+extension PredictRun {
+  /// Finds the signature and feeds the frame with the request's tensors.
+  ///
+  /// Tensors that stand in `message` as kernels want them are read in place: the message must stay where it is until the
+  /// response has been written.
+  init(
+    _ request: borrowing PredictRequest, _ model: Model, _ options: ServingOptions, feeding frame: inout Frame
+  ) throws(Status) {
+    signature = try PredictRun.signature(request.modelSpec, model, options)
+    frame.begin(signature.plan)
+    try feed(request, options, &frame)
+    if request.outputFilterCount > 0 { try selectOutputs(request) }
+    try checkTypes(frame)
+  }
+
+  private static func signature(
+    _ spec: borrowing ModelSpec, _ model: Model, _ options: ServingOptions
+  ) throws(Status) -> Signature {
+    guard let signature = spec.signatureName.byteCount == 0 ? model.defaultSignature : model.signature(spec.signatureName)
+    else {
+      let name = spec.signatureName.byteCount == 0 ? Model.defaultSignatureName : String(showing: spec.signatureName)
+      throw Status(serving: .failedPrecondition, "Serving signature key \"\(name)\" not found.")
+    }
+    if options.methodNameCheck, !Signature.predictableMethods.contains(signature.methodName) {
+      throw Status(
+        serving: .internal,
+        "Expected prediction signature method_name to be one of {\(Signature.predictableMethods.joined(separator: ", "))}. Was: \(signature.methodName)"
+      )
+    }
+    return signature
+  }
+
+  private mutating func feed(
+    _ request: borrowing PredictRequest, _ options: ServingOptions, _ frame: inout Frame
+  ) throws(Status) {
+    var fed = InputSet(count: signature.inputs.count)
+    var inputs = request.inputs
+    do {
+      while let entry = try inputs.next() {
+        guard let index = signature.inputIndex(of: entry.key), fed.insert(index) else {
+          // A stranger, or the same name again: the last of a name counts, so look again with care.
+          return try feedCarefully(request, options, &frame)
+        }
+        let tensor = try TensorProto(entry.value)
+        let elements = try tensor.elements(bytesMax: options.tensorBytesMax)
+        if index == 0 { rows = elements.shape.rows }
+        try frame.feed(index, elements)
+      }
+    } catch let error as RunError {
+      throw Status(error)
+    } catch {
+      return try feedCarefully(request, options, &frame)
+    }
+    if fed.isFull { return }
+    try feedCarefully(request, options, &frame)
+  }
+
+  /// A request with more inputs too many is not listed in its answer.
+  private static let strangersMax = 1000
+
+  /// The same again for a request that has fewer, more, doubled, unknown or undecodable inputs.
+  private mutating func feedCarefully(
+    _ request: borrowing PredictRequest, _ options: ServingOptions, _ frame: inout Frame
+  ) throws(Status) {
+    let expected = signature.inputs.map(\.alias)
+    guard request.inputCount <= expected.count + PredictRun.strangersMax else {
+      throw Status(.invalidArgument, "input size does not match signature: \(request.inputCount)!=\(expected.count)")
+    }
+    let names = try request.inputNames()
+    let defaults = signature.inputs.filter { $0.defaultValue != nil }.map(\.alias)
+    if names.count > expected.count || (names.count < expected.count && defaults.isEmpty) {
+      let extra = names.filter { !expected.contains($0) }
+      let missing = expected.filter { !names.contains($0) }
+      throw Status(
+        serving: .invalidArgument,
+        "input size does not match signature: \(names.count)!=\(expected.count) len({\(names.joined(separator: ","))}) != len({\(expected.joined(separator: ","))}). Sent extra: {\(extra.joined(separator: ","))}. Missing but required: {\(missing.joined(separator: ","))}."
+      )
+    }
+    var used: [String] = []
+    for (index, input) in signature.inputs.enumerated() {
+      let key = Array(input.alias.utf8)
+      do {
+        if let entry = try request.inputs.entry(key.rawSpan) {
+          used.append(input.alias)
+          let elements = try TensorProto(entry.value).elements(bytesMax: options.tensorBytesMax)
+          if index == 0 { rows = elements.shape.rows }
+          try frame.feed(index, elements)
+          continue
+        }
+      } catch let error as RunError {
+        throw Status(error)
+      } catch {
+        throw Status(serving: .invalidArgument, "tensor parsing error: \(input.alias)")
+      }
+      guard let value = input.defaultValue else {
+        throw Status(
+          serving: .invalidArgument,
+          "Signature input alias: \(input.alias)(feed name: \(input.tensorName)) not found in request and no default value provided. Inputs expected to be in the request {\(names.joined(separator: ","))}, or default input alias set: \(defaults.joined(separator: ","))"
+        )
+      }
+      frame.feed(index, value)
+    }
+    guard used.count == names.count else {
+      throw Status(
+        serving: .invalidArgument,
+        "Inputs contains invalid name. Used request inputs: \(used.joined(separator: ",")), request input: \(names.joined(separator: ","))"
+      )
+    }
+  }
+
+  private mutating func selectOutputs(_ request: borrowing PredictRequest) throws(Status) {
+    var chosen: [Int] = []
+    wanted = 0
+    var names = request.outputFilter
+    do {
+      while let name = try names.nextSpan() {
+        guard let index = signature.outputIndex(of: name) else {
+          let outputs = signature.outputs.map(\.alias).joined(separator: ",")
+          throw Status(
+            serving: .invalidArgument,
+            "output tensor alias not found in signature: \(String(showing: name)) Outputs expected to be in the set {\(outputs)}.")
+        }
+        guard !chosen.contains(index) else {
+          throw Status(serving: .invalidArgument, "duplicate output tensor alias: \(String(showing: name))")
+        }
+        chosen.append(index)
+        wanted |= 1 << UInt64(min(index, 63))
+      }
+    } catch let status as Status {
+      throw status
+    } catch {
+      throw Status(unparsable: "PredictRequest", error)
+    }
+    filter = chosen
+  }
+
+  private func checkTypes(_ frame: borrowing Frame) throws(Status) {
+    for (index, input) in signature.inputs.enumerated() {
+      let type = frame.fedType(index)
+      guard type == input.dtype else {
+        throw Status(.invalidArgument, "Expects arg[\(index)] to be \(input.dtype) but \(type) is provided")
+      }
+    }
+  }
+}
+
+extension Shape {
+  /// What a run's cost is estimated by: see `PredictRun.rows`.
+  fileprivate var rows: Int { rank == 0 ? 1 : count == 0 ? 0 : self[0] }
+}
+
+extension PredictRequest {
+  /// The names of the inputs, each once, sorted.
+  fileprivate func inputNames() throws(Status) -> [String] {
+    var names: Set<String> = []
+    var inputs = self.inputs
+    do {
+      while let entry = try inputs.next() { names.insert(String(showing: entry.key)) }
+    } catch {
+      throw Status(unparsable: "PredictRequest", error)
+    }
+    return names.sorted()
+  }
+}
+
+/// Which inputs have been fed. The first 64 without memory of their own.
+private struct InputSet {
+  private var bits: UInt64 = 0
+  private var beyond: Set<Int> = []
+  private var count = 0
+  private let expected: Int
+
+  init(count: Int) { expected = count }
+
+  /// Whether `index` was not in the set.
+  mutating func insert(_ index: Int) -> Bool {
+    if index < 64 {
+      if bits & (1 << UInt64(index)) != 0 { return false }
+      bits |= 1 << UInt64(index)
+    } else if !beyond.insert(index).inserted {
+      return false
+    }
+    count += 1
+    return true
+  }
+
+  var isFull: Bool { count == expected }
+}
+
+extension Frame {
+  /// Feeds an input from the wire: in place when the bytes stand as kernels want them, else by one copy.
+  fileprivate mutating func feed(_ index: Int, _ elements: borrowing TensorElements) throws(RunError) {
+    if let bytes = elements.contiguousBytes {
+      let address = unsafe bytes.withUnsafeBytes { $0.baseAddress }
+      if let address = unsafe address, UInt(bitPattern: address) & UInt(elements.dtype.size - 1) == 0 {
+        // The message stays where it is until the response has been written: PredictRun's contract.
+        return unsafe feed(index, dtype: elements.dtype, shape: elements.shape, borrowing: address)
+      }
+    }
+    let dtype = elements.dtype
+    let shape = elements.shape
+    var memory = try feed(index, dtype: dtype, shape: shape)
+    var bytes = memory.mutableBytes
+    if dtype == .string {
+      // The references point into the message; see above.
+      unsafe elements.copyStringRefs(into: &bytes)
+    } else {
+      elements.copyElements(into: &bytes)
+    }
+  }
+}
+
+// MARK: The response
+
+/// The response of a run that succeeded: sized first, then written once.
+struct PredictResponseLayout {
+  private let run: PredictRun
+  private var sizes: InlineSizes
+  let byteCount: Int
+
+  init(_ run: PredictRun, _ spec: borrowing ModelSpec, _ options: ServingOptions, _ frame: borrowing Frame) {
+    self.run = run
+    sizes = InlineSizes()
+    var total = PredictResponse.size(spec)
+    for i in 0..<run.outputCount {
+      let output = run.outputIndex(i)
+      let value = frame.output(output, of: run.signature.plan)
+      let size = TensorProtoSize(value.view, as: options.tensorContentResponses ? .content : .typedFields)
+      sizes.append(size)
+      total += PredictResponse.size(output: run.signature.outputKey(output), size)
+    }
+    byteCount = total
+  }
+
+  func append(_ spec: borrowing ModelSpec, _ frame: borrowing Frame, to output: inout OutputRawSpan) {
+    for i in 0..<run.outputCount {
+      let index = run.outputIndex(i)
+      let value = frame.output(index, of: run.signature.plan)
+      PredictResponse.append(output: run.signature.outputKey(index), value.view, sizes[i], to: &output)
+    }
+    PredictResponse.append(spec, to: &output)
+  }
+}
+
+extension PredictRun {
+  var outputCount: Int { filter?.count ?? signature.outputs.count }
+  func outputIndex(_ i: Int) -> Int { filter.map { $0[i] } ?? i }
+}
+
+/// The sizes of a response's tensors; the first four without memory of their own.
+private struct InlineSizes {
+  private var first: [4 of TensorProtoSize?] = .init(repeating: nil)
+  private var rest: [TensorProtoSize] = []
+  private var count = 0
+
+  mutating func append(_ size: TensorProtoSize) {
+    if count < 4 { first[count] = size } else { rest.append(size) }
+    count += 1
+  }
+
+  subscript(index: Int) -> TensorProtoSize {
+    guard index < 4, let size = first[index] else { return rest[index - 4] }
+    return size
+  }
+}

@@ -1,0 +1,4 @@
+
+
+control_flowswitch
+which:

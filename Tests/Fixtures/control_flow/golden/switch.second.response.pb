@@ -1,0 +1,5 @@
+
+
+
+y:
+control_flowswitch

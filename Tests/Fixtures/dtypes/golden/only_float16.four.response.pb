@@ -1,0 +1,5 @@
+
+
+valuej
+€pÿ÷€ø™(
+dtypesonly_float16

@@ -1,0 +1,3 @@
+
+
+dtypes	variables

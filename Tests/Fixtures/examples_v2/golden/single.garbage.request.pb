@@ -1,0 +1,4 @@
+
+
+examples_v2single
+exampleBnot an Example

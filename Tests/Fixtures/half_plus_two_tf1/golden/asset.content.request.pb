@@ -1,0 +1,3 @@
+
+
+half_plus_two_tf1asset

@@ -1,0 +1,4 @@
+
+"
+contentBasset-file-contents
+half_plus_two_tf1asset

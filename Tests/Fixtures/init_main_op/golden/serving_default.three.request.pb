@@ -1,0 +1,4 @@
+
+
+init_main_opserving_default$
+colourBblueBmauveBred

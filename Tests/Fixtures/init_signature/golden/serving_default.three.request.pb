@@ -1,0 +1,4 @@
+
+!
+init_signatureserving_default$
+colourBblueBmauveBred

@@ -1,0 +1,5 @@
+
+
+score*6?!
+
+keras_textserving_default

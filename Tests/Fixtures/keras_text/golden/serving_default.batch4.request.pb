@@ -1,0 +1,5 @@
+
+
+
+keras_textserving_default4
+tokens*:	

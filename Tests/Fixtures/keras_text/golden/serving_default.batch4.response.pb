@@ -1,0 +1,5 @@
+
+'
+score*¶p?B?ƒñ?@¬?!
+
+keras_textserving_default

@@ -1,0 +1,4 @@
+
+!
+string_numbersserving_default
+sB1Bone

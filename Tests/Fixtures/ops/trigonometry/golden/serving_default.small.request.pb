@@ -1,0 +1,4 @@
+
+
+trigonometryserving_default;
+x6"(Ýì¾÷X?”£Z>{Í¾}ËW>Åð'?XB?y?üîU?æ]>

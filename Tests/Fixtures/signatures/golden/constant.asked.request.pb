@@ -1,0 +1,4 @@
+
+
+
+signaturesconstant

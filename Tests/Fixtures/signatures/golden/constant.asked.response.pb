@@ -1,0 +1,7 @@
+
+
+answer:*
+
+count:
+
+signaturesconstant
