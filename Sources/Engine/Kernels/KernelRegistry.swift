@@ -62,5 +62,9 @@ public struct KernelRegistry: Sendable {
     normalizationKernels,
     resizeKernels,
     exampleKernels,
+    selectionKernels,
+    tableKernels,
+    stringKernels,
+    sparseKernels,
   ])
 }
