@@ -12,3 +12,6 @@
 #else
 #define CLONES
 #endif
+
+// `out` is either another array or exactly an input: element i never depends on an earlier one.
+#define FOR_EACH(i, n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)

@@ -838,6 +838,24 @@ def sparse(F):
     F.case("DecodeRaw", bytes=S("abc", "ab"), out_type=tf.uint8)
 
 
+@family
+def regexes(F):
+    text = S("Hello, World! It's 2024.", "", "aaa bbb", "a1b22c333", "x\ny", "na\u00efve caf\u00e9", "foo@bar.com, q@z.org", "((nested))", "ab" * 20, "tab\there  two")
+    text = np.array([t.encode() for t in text], object)
+    punctuation = r"""[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']"""
+    patterns = [punctuation, "a", "a*", "a+?", "(a)(b)?", "[a-z]+", "[^a-z]", "[0-9]{2}", "[0-9]{2,}", "\\d+", "\\s", "\\W+", "(?i)HELLO", "^a", "$", "b$", "\\bb", "o|l", "(foo|q)@([a-z]+)\\.(com|org)",
+                "(?:ab)+", "(ab){3}", "x.y", "(?s)x.y", "caf.", "[^\\x00-\\x7f]", "[[:punct:]]", "[[:alpha:]_]+", "\\(+", "", "(a|ab)(c|bcd)?", "a{0}", "(a*)*", "(a*)+b", "[\\w.]+", "[]a]", "[a\\-z]", "a{,2}",
+                "(?P<n>b+)", ".*", "^$", "[^,]*"]
+    for p in patterns:
+        for g in [True, False]: F.case("StaticRegexReplace", input=text, pattern=p, rewrite="<>", replace_global=g)
+        F.case("StaticRegexFullMatch", input=text, pattern=p)
+    F.case("StaticRegexReplace", input=text, pattern="([a-z])([0-9]+)", rewrite="\\2-\\1\\\\[\\0]")
+    F.case("RegexReplace", input=text, pattern=np.array("b+", object), rewrite=np.array("B\\0", object))
+    F.case("RegexReplace", input=text, pattern=np.array("b(", object), rewrite=np.array("", object))
+    F.case("RegexFullMatch", input=text, pattern=np.array("a.*b", object))
+    F.case("RegexFullMatch", input=np.array("a", object), pattern=np.array("*", object))
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:] or FAMILIES:
         F = Family(name)

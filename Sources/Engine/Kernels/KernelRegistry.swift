@@ -66,5 +66,6 @@ public struct KernelRegistry: Sendable {
     tableKernels,
     stringKernels,
     sparseKernels,
+    regexKernels,
   ])
 }

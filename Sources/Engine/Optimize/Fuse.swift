@@ -100,7 +100,7 @@ private struct Site {
 
   static let rules: [@Sendable (Site) -> Subgraph.Patch?] = [
     { $0.biasOfProduct() }, { $0.sumWithVector() }, { $0.activationOfProduct() }, { $0.normalizationOfConvolution() },
-    { $0.scaleOfProduct() }, { $0.scaleAndShift() }, { $0.swish() },
+    { $0.scaleOfProduct() }, { $0.sumWithTensor() }, { $0.scaleAndShift() }, { $0.swish() },
   ]
 
   var this: Node { graph.nodes[node] }
@@ -142,10 +142,22 @@ private struct Site {
     return nil
   }
 
-  /// `product (→ bias) → activation`
+  /// `convolution (→ bias) → Add(another layer)`: what a residual network is made of.
+  func sumWithTensor() -> Subgraph.Patch? {
+    guard ["Add", "AddV2"].contains(this.op), this.inputs.count == 2 else { return nil }
+    for (x, y) in [(0, 1), (1, 0)] {
+      guard let product = only(x).flatMap(FusedLayer.init), product.op == "Conv2D", product.tail == ["BiasAdd"],
+        constant(y) == nil, this.inputs[x] != this.inputs[y]
+      else { continue }
+      return product.appending("Add", [.endpoint(this.inputs[y])], as: this)
+    }
+    return nil
+  }
+
+  /// `product (→ bias) (→ Add) → activation`
   func activationOfProduct() -> Subgraph.Patch? {
-    guard Activation(op: this.op) != nil, let product = only(0).flatMap(FusedLayer.init), product.tail.count <= 1,
-      product.tail.allSatisfy({ $0 == "BiasAdd" })
+    guard Activation(op: this.op) != nil, let product = only(0).flatMap(FusedLayer.init),
+      product.tail.allSatisfy({ $0 == "BiasAdd" || $0 == "Add" })
     else { return nil }
     var patch = product.appending(this.op, [], as: this)
     if this.op == "LeakyRelu" { patch.node.attributes["leakyrelu_alpha"] = this.attributes["alpha"] ?? .float(0.2) }
