@@ -221,7 +221,7 @@ private func integerProduct(
   func body<T: FixedWidthInteger & BitwiseCopyable & SendableMetatype>(_ type: T.Type) -> Kernel.Body {
     { frame throws(RunError) in
       // The kernel keeps the constant.
-      let (a, b) = unsafe (frame.input(0), constant.map { unsafe Value($0) } ?? frame.input(1))
+      let (a, b) = (frame.input(0), constant.map { unsafe Value($0) } ?? frame.input(1))
       try checkType(a, b.dtype, op)
       guard a.dtype.size == MemoryLayout<T>.size else { throw .invalidArgument("\(op): the inputs are \(a.dtype)") }
       try check(a.shape, b.shape)
