@@ -9,7 +9,6 @@ cd "$(dirname "$0")/.."
 say() { printf '\n== %s\n' "$*"; }
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-server=$PWD/.build/release/martlet-server
 demo=$PWD/.build/demo
 client=$demo/predict
 image=Deploy/Demo/images/3.txt
@@ -20,6 +19,7 @@ echo "All there."
 
 say "Building the server (the first time takes minutes)"
 swift build -c release --product martlet-server
+server=$(readlink -f .build/release/martlet-server)  # SwiftPM's .build/release is a link
 
 say "Building the client: C, on nghttp2 and protobuf-c"
 mkdir -p "$demo"
@@ -46,14 +46,14 @@ if answers "$port"; then
 fi
 
 say "Starting the server"
+rm -f "$demo/server.pid"
 setsid --fork bash -c 'echo $$ > "$1"; exec "${@:3}" > "$2" 2>&1 < /dev/null' demo \
   "$demo/server.pid" "$demo/server.log" "$server" --port="$port" --model_name=digits --model_base_path="$PWD/Deploy/Demo/digits"
 
-# The port opens before the model is loaded, and a request for it waits: what is polled here is only the port.
 deadline=$((SECONDS + 30))
-until answers "$port"; do
+until "$client" "127.0.0.1:$port" digits < "$image" > "$demo/answer" 2> "$demo/error"; do
   if [ -s "$demo/server.pid" ] && ! kill -0 "$(cat "$demo/server.pid")" 2>/dev/null || [ $SECONDS -gt $deadline ]; then
-    echo "The server did not start. Its log, $demo/server.log, ends:" >&2
+    echo "The server does not answer: $(cat "$demo/error"). Its log, $demo/server.log, ends:" >&2
     tail -20 "$demo/server.log" >&2
     exit 1
   fi
@@ -62,7 +62,7 @@ done
 echo "$server --port=$port --model_name=digits --model_base_path=$PWD/Deploy/Demo/digits"
 
 say "A handwritten digit the model has never seen, and what it says"
-"$client" "127.0.0.1:$port" digits < "$image"
+cat "$demo/answer"
 
 cat <<END
 

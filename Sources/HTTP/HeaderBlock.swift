@@ -76,7 +76,7 @@ public enum KnownField: Int, Sendable {
   public func value(of name: String) -> String? {
     var found: String?
     forEach { n, v in
-      if found == nil, n.elementsEqual(name) { found = v.text }
+      if found == nil, n.equals(text: name) { found = v.text }
     }
     return found
   }
@@ -133,11 +133,11 @@ extension KnownField {
 
 extension RawSpan {
   /// Whether these are exactly the bytes of `text`.
-  public func elementsEqual(_ text: StaticString) -> Bool {
+  public func equals(_ text: StaticString) -> Bool {
     byteCount == text.utf8CodeUnitCount && starts(with: text)
   }
 
-  public func elementsEqual(_ text: String) -> Bool {
+  public func equals(text: String) -> Bool {
     unsafe withUnsafeBytes { unsafe $0.elementsEqual(text.utf8) }
   }
 

@@ -10,6 +10,8 @@ final class Listener: EventSource, TimerTarget {
   private let server: HTTPServer
   private var socket: Socket
   private var isPaused = false
+  /// One line per shortage, not one per pause.
+  private var hasWarned = false
   private var resumeTimer = TimerID.none
 
   init(_ socket: consuming Socket, on loop: EventLoop, server: HTTPServer) {
@@ -31,6 +33,7 @@ final class Listener: EventSource, TimerTarget {
       guard socket.isOpen, !isPaused else { return }
       let (fd, peer, error) = socket.accept()
       if fd >= 0 {
+        hasWarned = false
         server.place(Socket(owning: fd), from: loop, peer: peer)
         continue
       }
@@ -48,7 +51,8 @@ final class Listener: EventSource, TimerTarget {
   private func pause(_ error: Int32) {
     isPaused = true
     server.acceptPauses.add(1, ordering: .relaxed)
-    Log.warn("accept pauses: \(SocketError(operation: "accept", address: "", code: error))")
+    if !hasWarned { Log.warn("accept pauses: \(SocketError(operation: "accept", address: "", code: error))") }
+    hasWarned = true
     loop.watch(self, socket.fd, [])
     resumeTimer = loop.schedule(afterMilliseconds: Int(Quantum.acceptPauseMilliseconds), self)
   }

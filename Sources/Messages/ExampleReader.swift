@@ -5,9 +5,9 @@
 //     0A .. │ 0A .. │ 0A .. "age" │ 12 .. │ 12 .. │ 0A .. floats          written by every known writer in this order
 //
 // The features a model wants are numbered when it is loaded (`FeatureTable`). A request's examples then fill one
-// `FeatureSlot` for each: kind, number of values, and where they stand. What every writer writes is recognised byte by
-// byte in `readPlain`; whatever protobuf allows besides (lists in pieces, numbers unpacked, fields in another order,
-// unknown fields) takes the general way through `Feature`, and ends in the same slots.
+// `FeatureSlot` for each: kind, number of values, and where they stand. A short feature as every writer writes it is
+// recognised at a glance; whatever protobuf allows besides (long lists, lists in pieces, numbers unpacked, fields in
+// another order, unknown fields) is read at length, through `Feature`, and ends in the same slots.
 
 public import Wire
 
@@ -48,9 +48,12 @@ public struct FeatureSlot: Sendable {
   /// `.none` when the example has no such feature.
   public internal(set) var kind = FeatureKind.none
   /// Whether `place` is the values themselves: the packed numbers, or the list of strings. Otherwise it is the map entry.
-  var isPlain = true
-  var valueCount: UInt32 = 0
-  var place: Range<UInt32> = 0..<0
+  @usableFromInline var isPlain = true
+  @usableFromInline var valueCount: UInt32 = 0
+  @usableFromInline var place: Range<UInt32> = 0..<0
+  /// The feature that followed this one when the slots were filled last. Writers keep an order, so it is asked first;
+  /// a wrong guess costs one comparison.
+  var successor: UInt32 = 0
 
   public init() {}
 
@@ -63,14 +66,14 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The number of values.
-  public var count: Int { Int(valueCount) }
+  @inlinable public var count: Int { Int(valueCount) }
 
   /// The bytes `copyNumbers` writes: four for a float, eight for an integer.
-  public var byteCount: Int { count &* (kind == .float ? 4 : 8) }
+  @inlinable public var byteCount: Int { count &* (kind == .float ? 4 : 8) }
 
   /// Writes the values, little endian, `byteCount` bytes from `offset` on.
   /// - Precondition: `destination` has room for them; `bytes` are those the slot was read from, and hold numbers.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func copyNumbers(of bytes: RawSpan, into destination: inout MutableRawSpan, at offset: Int = 0) {
     precondition(kind != .bytes && offset >= 0 && destination.byteCount &- offset >= byteCount)
     precondition(Int(place.upperBound) <= bytes.byteCount)
@@ -95,7 +98,7 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The general way: the list of a feature in pieces, or with numbers one by one.
-  @inline(never)
+  @usableFromInline @inline(never)
   func copyPieces(of bytes: RawSpan, into destination: inout MutableRawSpan, at offset: Int) {
     guard let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) else {
       return
@@ -123,29 +126,68 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The strings of a feature of kind `.bytes`.
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public func strings(of bytes: RawSpan) -> FeatureStrings {
-    precondition(kind == .bytes)
-    if isPlain { return FeatureStrings(WireMessage(bytes, at: place)) }
-    // Read before without fail.
+    precondition(kind == .bytes && Int(place.upperBound) <= bytes.byteCount)
+    return isPlain ? FeatureStrings(bytes, at: place) : piecedStrings(of: bytes)
+  }
+
+  @usableFromInline @inline(never)
+  @_lifetime(copy bytes)
+  func piecedStrings(of bytes: RawSpan) -> FeatureStrings {
+    // Read before without fail, when the slot was made.
     if let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) {
       return FeatureStrings(feature.list)
     }
-    return FeatureStrings(WireMessage(bytes, at: 0..<0))
+    return FeatureStrings(bytes, at: 0..<0)
   }
 }
 
-/// The strings of a bytes_list, in order.
+/// The strings of a bytes_list, in order. All was checked when the slot was made.
 public struct FeatureStrings: ~Escapable {
-  var fields: WireFields
+  @usableFromInline let bytes: RawSpan
+  /// A list as every writer writes it: strings and nothing else.
+  @usableFromInline var position: Int
+  @usableFromInline let end: Int
+  /// A list in pieces, or with other fields in it.
+  @usableFromInline let isPieced: Bool
+  @usableFromInline var fields: WireFields
+
+  @inlinable @inline(__always)
+  @_lifetime(copy bytes)
+  init(_ bytes: RawSpan, at list: Range<UInt32>) {
+    self.bytes = bytes
+    position = Int(list.lowerBound)
+    end = Int(list.upperBound)
+    isPieced = false
+    fields = WireFields(WireMessage(bytes, at: 0..<0), number: 1)
+  }
 
   @_lifetime(copy list)
-  init(_ list: WireMessage) { fields = WireFields(list, number: 1) }
+  init(_ list: WireMessage) {
+    bytes = list.bytes
+    position = 0
+    end = 0
+    isPieced = true
+    fields = WireFields(list, number: 1)
+  }
 
   /// Where the next string stands; `nil` after the last.
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func nextRange() -> Range<UInt32>? {
-    // The list was read before, when the slot was made, so nothing is thrown.
+    guard position < end else { return isPieced ? FeatureStrings.next(&fields) : nil }
+    // A tag of one byte, a length, and as many bytes.
+    position &+= 1
+    let count = Varint.read(bytes, at: &position)
+    let lower = UInt32(truncatingIfNeeded: position)
+    position &+= Int(truncatingIfNeeded: count)
+    return lower..<UInt32(truncatingIfNeeded: position)
+  }
+
+  @usableFromInline @inline(never)
+  static func next(_ fields: inout WireFields) -> Range<UInt32>? {
     (try? fields.nextRange()) ?? nil
   }
 }
@@ -157,7 +199,7 @@ public struct ExampleReader: Sendable {
   public init(_ table: FeatureTable) { self.table = table }
 
   /// Fills `slots`, one for each feature of the table, from a serialized tf.Example. Features the table does not have
-  /// are checked and skipped. Of features with one name the last counts.
+  /// are checked and skipped. Of features with one name the last counts. Slots used again remember the order of names.
   /// - Precondition: as many slots as features.
   public func read(_ bytes: RawSpan, into slots: inout MutableSpan<FeatureSlot>) throws(WireError) {
     try read(WireMessage(bytes), into: &slots)
@@ -166,8 +208,13 @@ public struct ExampleReader: Sendable {
   /// The same, for an example inside a larger message: slots then count positions in that message's buffer.
   public func read(_ example: WireMessage, into slots: inout MutableSpan<FeatureSlot>) throws(WireError) {
     precondition(slots.count == table.count)
-    for i in 0..<slots.count { slots[i] = FeatureSlot() }
+    for i in 0..<slots.count {
+      slots[i].kind = .none
+      slots[i].valueCount = 0
+    }
     let bytes = example.bytes
+    // The feature filed last.
+    var last = -1
     // Occurrences of `features` merge, and merging maps is overwriting: so one after the other.
     var reader = WireReader(example)
     while let tag = try reader.nextTag() {
@@ -183,65 +230,116 @@ public struct ExampleReader: Sendable {
         }
         let entry = try features.lengthDelimited()
         var key: Range<UInt32> = 0..<0
-        let slot: FeatureSlot
-        if let plain = try ExampleReader.readPlain(bytes, at: entry, &key) {
-          slot = plain
-        } else {
-          slot = try ExampleReader.readGeneral(bytes, at: entry, &key)
+        var slot = FeatureSlot()
+        if try !ExampleReader.readAtAGlance(bytes, at: entry, &key, &slot) {
+          try ExampleReader.readAtLength(bytes, at: entry, &key, &slot)
         }
         // A key's range was found inside `bytes`.
         let name = unsafe bytes.extracting(unchecked: Int(key.lowerBound)..<Int(key.upperBound))
-        if let index = table.names.index(of: name) {
-          // The table numbers below its count, which is that of the slots.
-          unsafe slots[unchecked: index] = slot
+        // The table numbers below its count, which is that of the slots, and so does every `successor`.
+        let guess = last < 0 ? 0 : Int(unsafe slots[unchecked: last].successor)
+        let index: Int
+        if guess < table.count && table.names.isName(name, at: guess) {
+          index = guess
+        } else {
+          guard let found = table.names.index(of: name) else { continue }
+          index = found
+          if last >= 0 { unsafe slots[unchecked: last].successor = UInt32(truncatingIfNeeded: found) }
         }
+        slot.successor = unsafe slots[unchecked: index].successor
+        unsafe slots[unchecked: index] = slot
+        last = index
       }
     }
   }
 
-  /// An entry as every writer writes it: key, value, one list, packed. `nil` for anything else.
+  /// An entry as every writer writes it: key, value, one list, packed. Between key and values then stand a few bytes that
+  /// follow from the entry's length, compared as one number. With n bytes from the key's end to the entry's,
+  ///
+  ///     12 n-2 │ kind n-4 │ 0A n-6 │ values …                            lengths of one byte
+  ///     12 n-3 ... │ kind n-6 ... │ 0A n-9 ... │ values …                of two
+  ///
+  /// `false` for anything else, which is not wrong for that.
   @inline(__always)
-  static func readPlain(
-    _ bytes: RawSpan, at entry: Range<UInt32>, _ key: inout Range<UInt32>
-  ) throws(WireError) -> FeatureSlot? {
-    var reader = WireReader(bytes, at: entry)
-    guard try reader.nextTag() == .length(1) else { return nil }
-    key = try reader.lengthDelimited()
-    guard try reader.nextTag() == .length(2), try reader.descend() else { return nil }
-    if reader.isAtEnd { return FeatureSlot(.none, isPlain: true, count: 0, 0..<0) }
-    let kind: FeatureKind
-    switch try reader.nextTag() {
-    case .length(1): kind = .bytes
-    case .length(2): kind = .float
-    case .length(3): kind = .int64
-    default: return nil
+  static func readAtAGlance(
+    _ bytes: RawSpan, at entry: Range<UInt32>, _ key: inout Range<UInt32>, _ slot: inout FeatureSlot
+  ) throws(WireError) -> Bool {
+    let lower = Int(entry.lowerBound)
+    let upper = Int(entry.upperBound)
+    guard lower &+ 2 <= upper else { return false }
+    // Two bytes of the entry.
+    let start = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: lower, as: UInt16.self).littleEndian
+    let keyUpper = lower &+ 2 &+ Int(start &>> 8)
+    let n = UInt64(bitPattern: Int64(upper &- keyUpper))
+    guard start & 0x80FF == 0x0A, upper &- keyUpper > 6, keyUpper &+ 8 <= bytes.byteCount else { return false }
+    // Eight bytes of the buffer, just checked; what of them is not the entry's is not looked at.
+    let head = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: keyUpper, as: UInt64.self).littleEndian
+    let kind: UInt64
+    let list: Int
+    let values: Int
+    let isPacked: Bool
+    if n <= 129 {
+      // No length that compares equal has its top bit set.
+      guard head & 0xFF00_FFFF == 0x12 | (n &- 2) &<< 8 | (n &- 4) &<< 24 else { return false }
+      kind = head &>> 16 & 0xFF
+      isPacked = head &>> 32 & 0xFFFF == 0x0A | (n &- 6) &<< 8
+      list = keyUpper &+ 4
+      values = keyUpper &+ 6
+    } else {
+      guard n < 1 &<< 14, keyUpper &+ 10 <= upper,
+        head & 0xFFFF_00FF_FFFF == 0x12 | twoBytes(n &- 3) &<< 8 | twoBytes(n &- 6) &<< 32
+      else { return false }
+      kind = head &>> 24 & 0xFF
+      // The ninth byte of the value, which has ten.
+      let last = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: keyUpper &+ 8, as: UInt8.self)
+      isPacked = head &>> 48 | UInt64(last) &<< 16 == 0x0A | twoBytes(n &- 9) &<< 8
+      list = keyUpper &+ 6
+      values = keyUpper &+ 9
     }
-    guard try reader.descend() else { return nil }
-    let list = UInt32(truncatingIfNeeded: reader.position)..<entry.upperBound
-    if list.isEmpty { return FeatureSlot(kind, isPlain: true, count: 0, list) }
-    if kind == .bytes {
-      var count = 0
-      while let tag = try reader.nextTag() {
-        guard tag == .length(1) else { return nil }
-        _ = try reader.lengthDelimited()
+    key = UInt32(truncatingIfNeeded: lower &+ 2)..<UInt32(truncatingIfNeeded: keyUpper)
+    switch kind {
+    case 0x0A:
+      // Strings: 0A and a length of one byte before each.
+      var position = list
+      var count: UInt32 = 0
+      while position &+ 2 <= upper {
+        // Two bytes before the end of the entry.
+        let next = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt16.self).littleEndian
+        guard next & 0x80FF == 0x0A else { return false }
+        position &+= 2 &+ Int(next &>> 8)
         count &+= 1
       }
-      return FeatureSlot(.bytes, isPlain: true, count: count, list)
+      guard position == upper else { return false }
+      slot.kind = .bytes
+      slot.valueCount = count
+      slot.place = UInt32(truncatingIfNeeded: list)..<entry.upperBound
+      return true
+    case 0x12:
+      guard isPacked, (upper &- values) & 3 == 0 else { return false }
+      slot.kind = .float
+      slot.valueCount = UInt32(truncatingIfNeeded: (upper &- values) &>> 2)
+      slot.place = UInt32(truncatingIfNeeded: values)..<entry.upperBound
+      return true
+    case 0x1A:
+      guard isPacked else { return false }
+      slot.kind = .int64
+      slot.place = UInt32(truncatingIfNeeded: values)..<entry.upperBound
+      slot.valueCount = UInt32(truncatingIfNeeded: try Varint.count(bytes, in: slot.place))
+      return true
+    default:
+      return false
     }
-    guard try reader.nextTag() == .length(1), try reader.descend() else { return nil }
-    let values = UInt32(truncatingIfNeeded: reader.position)..<entry.upperBound
-    if kind == .int64 {
-      return FeatureSlot(.int64, isPlain: true, count: try Varint.count(bytes, in: values), values)
-    }
-    guard values.count & 3 == 0 else { return nil }
-    return FeatureSlot(.float, isPlain: true, count: values.count &>> 2, values)
   }
+
+  /// A length as a varint of two bytes.
+  @inline(__always)
+  static func twoBytes(_ length: UInt64) -> UInt64 { length & 0x7F | 0x80 | (length &>> 7) &<< 8 }
 
   /// An entry in whatever form protobuf allows.
   @inline(never)
-  static func readGeneral(
-    _ bytes: RawSpan, at range: Range<UInt32>, _ key: inout Range<UInt32>
-  ) throws(WireError) -> FeatureSlot {
+  static func readAtLength(
+    _ bytes: RawSpan, at range: Range<UInt32>, _ key: inout Range<UInt32>, _ slot: inout FeatureSlot
+  ) throws(WireError) {
     key = 0..<0
     var value = WireExtent.absent
     var reader = WireReader(bytes, at: range)
@@ -253,6 +351,23 @@ public struct ExampleReader: Sendable {
       }
     }
     let feature = try Feature(WireMessage(bytes, at: value))
-    return FeatureSlot(feature.kind, isPlain: false, count: try feature.count(), range)
+    var count = 0
+    var stretches = 0
+    var only: Range<UInt32> = 0..<0
+    var plainSize = 0
+    var values = FeatureValues(feature)
+    while let stretch = try values.next() {
+      count += values.count(stretch)
+      stretches += 1
+      only = stretch
+      plainSize += WireSize.length(1, stretch.count)
+    }
+    if feature.kind == .bytes, feature.list.extent.isWhole, plainSize == feature.list.extent.byteCount {
+      slot = FeatureSlot(.bytes, isPlain: true, count: count, feature.list.extent.first)
+    } else if feature.kind != .bytes, stretches <= 1 {
+      slot = FeatureSlot(feature.kind, isPlain: true, count: count, only)
+    } else {
+      slot = FeatureSlot(feature.kind, isPlain: false, count: count, range)
+    }
   }
 }

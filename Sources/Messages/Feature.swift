@@ -33,14 +33,6 @@ public struct Feature: ~Escapable {
     self.kind = kind
     self.list = WireMessage(message.bytes, at: list)
   }
-
-  /// The number of values.
-  public func count() throws(WireError) -> Int {
-    var count = 0
-    var values = FeatureValues(self)
-    while let range = try values.next() { count += values.count(range) }
-    return count
-  }
 }
 
 /// The stretches of values in a feature's list: packed fields, single numbers, or strings, one at a time.

@@ -88,6 +88,14 @@ public struct ModelSpec: ~Escapable {
     return value
   }
 
+  /// Where the field of that number, a ModelSpec, stands in a request; the other fields are stepped over.
+  static func extent(in message: WireMessage, number: UInt32) throws(WireError) -> WireExtent {
+    var extent = WireExtent.absent
+    var fields = WireFields(message, number: number)
+    while let range = try fields.nextRange() { try extent.append(range) }
+    return extent
+  }
+
   // MARK: Writing
 
   static func versionSize(_ version: Int64) -> Int { version == 0 ? 0 : WireSize.varint(1, version) }

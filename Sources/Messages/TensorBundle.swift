@@ -6,7 +6,8 @@ public import Wire
 ///     num_shards 1, endianness 2, version 3
 public struct BundleHeaderProto: Sendable {
   public private(set) var shardCount: Int32 = 0
-  public private(set) var isBigEndian = false
+  /// LITTLE 0, BIG 1.
+  public private(set) var endianness: Int32 = 0
   public let version: VersionDef
 
   public init(_ message: WireMessage) throws(WireError) {
@@ -15,13 +16,15 @@ public struct BundleHeaderProto: Sendable {
     while let tag = try reader.nextTag() {
       switch tag {
       case .varint(1): shardCount = try reader.int32()
-      case .varint(2): isBigEndian = try reader.int32() != 0
+      case .varint(2): endianness = try reader.int32()
       case .length(3): try version.append(try reader.lengthDelimited())
       default: try reader.skip(tag)
       }
     }
     self.version = try VersionDef(WireMessage(message.bytes, at: version))
   }
+
+  public var isBigEndian: Bool { endianness == 1 }
 }
 
 /// Where a tensor's bytes stand in a bundle's shards, under the tensor's name.

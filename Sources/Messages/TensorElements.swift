@@ -112,11 +112,12 @@ public struct TensorElements: ~Escapable {
       unsafe to.initializeMemory(as: UInt8.self, repeating: 0)
       return
     }
+    let last = at - size
     while at < to.count {
       // What is filled so far, from the last element on, doubles each time.
-      let count = min(at - (at - size), to.count - at)
+      let count = min(at - last, to.count - at)
       unsafe UnsafeMutableRawBufferPointer(rebasing: to[at..<at + count])
-        .copyMemory(from: UnsafeRawBufferPointer(rebasing: to[at - size..<at - size + count]))
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: to[last..<last + count]))
       at += count
     }
   }

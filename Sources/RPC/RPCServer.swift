@@ -65,7 +65,7 @@ final class RPCApplication: HTTPApplication {
   }
 
   func opened(_ stream: HTTPStream) {
-    guard stream.head[.method].elementsEqual("POST") else { return stream.respond(fields.methodNotAllowed, FieldList()) }
+    guard stream.head[.method].equals("POST") else { return stream.respond(fields.methodNotAllowed, FieldList()) }
     guard isGRPC(stream.head[.contentType]) else { return stream.respond(fields.unsupportedMediaType, FieldList()) }
     guard let method = unsafe methods.find(stream.head[.path]) else { return send(Status(.unimplemented), on: stream) }
     var deadline: MonotonicTime?

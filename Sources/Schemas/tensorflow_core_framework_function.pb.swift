@@ -57,16 +57,8 @@ public nonisolated struct Tensorflow_FunctionDef: @unchecked Sendable {
     set {_uniqueStorage()._attr = newValue}
   }
 
-  public var argAttr: Dictionary<UInt32,Tensorflow_FunctionDef.ArgAttrs> {
-    get {_storage._argAttr}
-    set {_uniqueStorage()._argAttr = newValue}
-  }
-
-  public var resourceArgUniqueID: Dictionary<UInt32,UInt32> {
-    get {_storage._resourceArgUniqueID}
-    set {_uniqueStorage()._resourceArgUniqueID = newValue}
-  }
-
+  /// Left out: arg_attr = 7, resource_arg_unique_id = 8. Nothing here needs them, and TensorFlow's text form leaves out keys
+  /// that are zero, which swift-protobuf's text parser refuses.
   public var nodeDef: [Tensorflow_NodeDef] {
     get {_storage._nodeDef}
     set {_uniqueStorage()._nodeDef = newValue}
@@ -83,18 +75,6 @@ public nonisolated struct Tensorflow_FunctionDef: @unchecked Sendable {
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated struct ArgAttrs: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    public var attr: Dictionary<String,Tensorflow_AttrValue> = [:]
-
-    public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    public init() {}
-  }
 
   public init() {}
 
@@ -175,13 +155,11 @@ nonisolated extension Tensorflow_FunctionDefLibrary: SwiftProtobuf.Message, Swif
 
 nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FunctionDef"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}signature\0\u{4}\u{2}node_def\0\u{1}ret\0\u{1}attr\0\u{3}control_ret\0\u{3}arg_attr\0\u{3}resource_arg_unique_id\0\u{c}\u{2}\u{1}")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}signature\0\u{4}\u{2}node_def\0\u{1}ret\0\u{1}attr\0\u{3}control_ret\0\u{c}\u{2}\u{1}")
 
   fileprivate class _StorageClass {
     var _signature: Tensorflow_OpDef? = nil
     var _attr: Dictionary<String,Tensorflow_AttrValue> = [:]
-    var _argAttr: Dictionary<UInt32,Tensorflow_FunctionDef.ArgAttrs> = [:]
-    var _resourceArgUniqueID: Dictionary<UInt32,UInt32> = [:]
     var _nodeDef: [Tensorflow_NodeDef] = []
     var _ret: Dictionary<String,String> = [:]
     var _controlRet: Dictionary<String,String> = [:]
@@ -197,8 +175,6 @@ nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtob
     init(copying source: _StorageClass) {
       _signature = source._signature
       _attr = source._attr
-      _argAttr = source._argAttr
-      _resourceArgUniqueID = source._resourceArgUniqueID
       _nodeDef = source._nodeDef
       _ret = source._ret
       _controlRet = source._controlRet
@@ -225,8 +201,6 @@ nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtob
         case 4: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._ret) }()
         case 5: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Tensorflow_AttrValue>.self, value: &_storage._attr) }()
         case 6: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._controlRet) }()
-        case 7: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufUInt32,Tensorflow_FunctionDef.ArgAttrs>.self, value: &_storage._argAttr) }()
-        case 8: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufUInt32,SwiftProtobuf.ProtobufUInt32>.self, value: &_storage._resourceArgUniqueID) }()
         default: break
         }
       }
@@ -254,12 +228,6 @@ nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtob
       if !_storage._controlRet.isEmpty {
         try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: _storage._controlRet, fieldNumber: 6)
       }
-      if !_storage._argAttr.isEmpty {
-        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufUInt32,Tensorflow_FunctionDef.ArgAttrs>.self, value: _storage._argAttr, fieldNumber: 7)
-      }
-      if !_storage._resourceArgUniqueID.isEmpty {
-        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufUInt32,SwiftProtobuf.ProtobufUInt32>.self, value: _storage._resourceArgUniqueID, fieldNumber: 8)
-      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -271,8 +239,6 @@ nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtob
         let rhs_storage = _args.1
         if _storage._signature != rhs_storage._signature {return false}
         if _storage._attr != rhs_storage._attr {return false}
-        if _storage._argAttr != rhs_storage._argAttr {return false}
-        if _storage._resourceArgUniqueID != rhs_storage._resourceArgUniqueID {return false}
         if _storage._nodeDef != rhs_storage._nodeDef {return false}
         if _storage._ret != rhs_storage._ret {return false}
         if _storage._controlRet != rhs_storage._controlRet {return false}
@@ -280,36 +246,6 @@ nonisolated extension Tensorflow_FunctionDef: SwiftProtobuf.Message, SwiftProtob
       }
       if !storagesAreEqual {return false}
     }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Tensorflow_FunctionDef.ArgAttrs: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Tensorflow_FunctionDef.protoMessageName + ".ArgAttrs"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}attr\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Tensorflow_AttrValue>.self, value: &self.attr) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.attr.isEmpty {
-      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Tensorflow_AttrValue>.self, value: self.attr, fieldNumber: 1)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Tensorflow_FunctionDef.ArgAttrs, rhs: Tensorflow_FunctionDef.ArgAttrs) -> Bool {
-    if lhs.attr != rhs.attr {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,7 +1,7 @@
 // A fixed set of names, numbered. Built once, when a model is loaded; asked on every request, by the bytes as they stand
 // in the message: no string is made, nothing is allocated.
 //
-//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most half full; linear probing
+//     slots   [ · | 2 | · | 0 | · | 1 | · | · ]     a power of two, at most a quarter full; linear probing
 //     names   [ "age" | "income" | "zip" ]          their bytes in one buffer
 //
 // The names are chosen by the model, and its author is trusted with collisions among them; a peer only looks names up,
@@ -11,22 +11,23 @@
 public struct ByteTable: Sendable {
   /// A slot of the table: the upper half of a name's hash, to tell most strangers without touching their bytes, and
   /// the name's number plus one; zero when empty.
+  @usableFromInline
   struct Slot: Sendable, BitwiseCopyable {
-    var check: UInt32
-    var number: UInt32
+    @usableFromInline var check: UInt32
+    @usableFromInline var number: UInt32
   }
 
-  var slots: [Slot]
-  let mask: Int
-  let seed: UInt64
-  let bytes: [UInt8]
-  let ranges: [Range<UInt32>]
+  @usableFromInline let slots: [Slot]
+  @usableFromInline let mask: Int
+  @usableFromInline let seed: UInt64
+  @usableFromInline let bytes: [UInt8]
+  @usableFromInline let ranges: [Range<UInt32>]
 
   /// Numbers the names in their order. Of equal names the first keeps its number.
   /// - Precondition: their bytes are below `WireLimits.bytesMax`.
   public init(_ names: [[UInt8]]) {
     var capacity = 4
-    while capacity < names.count * 2 { capacity *= 2 }
+    while capacity < names.count * 4 { capacity *= 2 }
     mask = capacity - 1
     seed = ByteHash.seed
     var slots = [Slot](repeating: Slot(check: 0, number: 0), count: capacity)
@@ -61,7 +62,7 @@ public struct ByteTable: Sendable {
   public var count: Int { ranges.count }
 
   /// The number of a name; `nil` for a stranger.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func index(of name: RawSpan) -> Int? {
     let hash = ByteHash.hash(name, seed: seed)
     let check = UInt32(truncatingIfNeeded: hash &>> 32)
@@ -83,6 +84,15 @@ public struct ByteTable: Sendable {
     }
   }
 
+  /// Whether `name` is the one with this number.
+  @inlinable @inline(__always)
+  public func isName(_ name: RawSpan, at number: Int) -> Bool {
+    let range = ranges.span[number]
+    // Ranges lie in `bytes`.
+    let other = unsafe bytes.rawSpan.extracting(unchecked: Int(range.lowerBound)..<Int(range.upperBound))
+    return other.hasSameBytes(as: name)
+  }
+
   /// The bytes of a name.
   public subscript(_ index: Int) -> RawSpan {
     @_lifetime(borrow self)
@@ -95,34 +105,22 @@ public enum ByteHash {
   /// What tables seed with: another number in each process.
   public static let seed = UInt64.random(in: .min ... .max) | 1
 
-  @inline(__always)
+  @inlinable @inline(__always)
   static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
     return product.high ^ product.low
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func hash(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let count = bytes.byteCount
     var state = seed ^ UInt64(truncatingIfNeeded: count)
+    if count < 8 { return fold(state ^ bytes.shortWord, 0xD6E8_FEB8_6659_FD93) }
     var offset = 0
-    while offset &+ 8 <= count {
-      // Eight bytes from `offset` on are inside.
-      let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-      state = fold(state ^ word, 0x9E37_79B9_7F4A_7C15)
+    while offset < count &- 8 {
+      state = fold(state ^ bytes.word(offset), 0x9E37_79B9_7F4A_7C15)
       offset &+= 8
     }
-    var tail: UInt64 = 0
-    if count >= 8 {
-      // The last eight bytes, some of them seen already: `count` is at least eight.
-      tail = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
-    } else {
-      while offset < count {
-        // `offset` is below the count.
-        tail = tail << 8 | UInt64(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
-        offset &+= 1
-      }
-    }
-    return fold(state ^ tail, 0xD6E8_FEB8_6659_FD93)
+    return fold(state ^ bytes.word(count &- 8), 0xD6E8_FEB8_6659_FD93)
   }
 }

@@ -2,33 +2,49 @@
 
 extension RawSpan {
   /// The bytes at a range some reader of this span returned.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(copy self)
   public func extracting(_ range: Range<UInt32>) -> RawSpan {
     extracting(Int(range.lowerBound)..<Int(range.upperBound))
   }
 
+  /// The eight bytes at `offset`, as one number.
+  @inlinable @inline(__always)
+  func word(_ offset: Int) -> UInt64 {
+    // Callers have checked that eight bytes from `offset` on are inside.
+    unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
+  }
+
+  /// All of a span of fewer than eight bytes, as one number: two loads that overlap rather than a loop.
+  @inlinable @inline(__always)
+  var shortWord: UInt64 {
+    let count = byteCount
+    if count >= 4 {
+      // The first four bytes and the last four.
+      let low = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt32.self)
+      let high = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 4, as: UInt32.self)
+      return UInt64(low) | UInt64(high) &<< 32
+    }
+    if count == 0 { return 0 }
+    // The first byte, the middle one and the last: of one to three, all.
+    let first = unsafe unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
+    let middle = unsafe unsafeLoad(fromUncheckedByteOffset: count &>> 1, as: UInt8.self)
+    let last = unsafe unsafeLoad(fromUncheckedByteOffset: count &- 1, as: UInt8.self)
+    return UInt64(first) | UInt64(middle) &<< 8 | UInt64(last) &<< 16
+  }
+
   /// Whether the bytes are the same, one by one.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func hasSameBytes(as other: RawSpan) -> Bool {
     let count = byteCount
     guard count == other.byteCount else { return false }
+    if count < 8 { return shortWord == other.shortWord }
     var offset = 0
-    while offset &+ 8 <= count {
-      // Both spans hold eight bytes from `offset` on.
-      let a = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-      let b = unsafe other.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-      if a != b { return false }
+    while offset < count &- 8 {
+      if word(offset) != other.word(offset) { return false }
       offset &+= 8
     }
-    while offset < count {
-      // `offset` is below both counts.
-      let a = unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
-      let b = unsafe other.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
-      if a != b { return false }
-      offset &+= 1
-    }
-    return true
+    return word(count &- 8) == other.word(count &- 8)
   }
 
   /// Whether these are the bytes of a literal.
@@ -51,6 +67,7 @@ extension RawSpan {
 
 extension Array where Element == UInt8 {
   /// The array's bytes, lent.
+  @inlinable
   public var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get {

@@ -5,7 +5,7 @@
 /// Sizes, and the bulk reading of packed fields.
 public enum Varint {
   /// The bytes a value takes: one for each begun seven bits.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func size(_ value: UInt64) -> Int {
     // ⌈bits / 7⌉ for 1...64 bits, without dividing: (bits * 9 + 64) / 64.
     let bits = 64 &- (value | 1).leadingZeroBitCount
@@ -13,10 +13,16 @@ public enum Varint {
   }
 
   /// The bytes of an `int32`, `int64` or enum: ten when negative.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func size(_ value: Int64) -> Int { size(UInt64(bitPattern: value)) }
 
-  static let topBits: UInt64 = 0x8080_8080_8080_8080
+  @inlinable static var topBits: UInt64 { 0x8080_8080_8080_8080 }
+
+  /// How many of the top bits are set. A population count is no single instruction on every x86-64, this is.
+  @inlinable @inline(__always)
+  static func marks(_ word: UInt64) -> Int {
+    Int(truncatingIfNeeded: (((word & topBits) &>> 7) &* 0x0101_0101_0101_0101) &>> 56)
+  }
 
   /// The number of varints that exactly fill `range` of `bytes`.
   public static func count(_ bytes: RawSpan, in range: Range<UInt32>) throws(WireError) -> Int {
@@ -36,10 +42,23 @@ public enum Varint {
       } else {
         if run &+ ends.trailingZeroBitCount &>> 3 > 9 { throw WireError(.varintTooLong, at: position) }
         run = ends.leadingZeroBitCount &>> 3
-        count &+= ends.nonzeroBitCount
+        count &+= marks(ends)
       }
       if run > 9 { throw WireError(.varintTooLong, at: position) }
       position &+= 8
+    }
+    if position < end && end >= 8 {
+      // The last eight bytes before `end`, of which those already seen are shifted out.
+      let left = UInt64(truncatingIfNeeded: end &- position)
+      let word = unsafe UInt64(
+        littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: end &- 8, as: UInt64.self))
+      let ends = (~word & topBits) &>> (64 &- 8 &* left)
+      // The last byte must end a varint.
+      if word &>> 63 != 0 { throw WireError(.truncated, at: end) }
+      if run &+ (ends.trailingZeroBitCount &>> 3) > 9 { throw WireError(.varintTooLong, at: position) }
+      count &+= marks(ends)
+      run = 0
+      position = end
     }
     while position < end {
       // `position` is below `end`.
@@ -57,7 +76,7 @@ public enum Varint {
   }
 
   /// The varint at `position` of bytes that `count` has checked, and a step past it.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func read(_ bytes: RawSpan, at position: inout Int) -> UInt64 {
     // A checked varint begins at `position`, so its bytes, up to the one below 0x80, are inside the span.
     let first = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
@@ -76,11 +95,13 @@ public enum Varint {
         return compact(word & (UInt64.max &>> (63 &- UInt64(truncatingIfNeeded: last))))
       }
     }
-    return readBytewise(bytes, at: &position)
+    let value: UInt64
+    (value, position) = readBytewise(bytes, position)
+    return value
   }
 
   /// Drops the top bit of each byte: eight groups of seven bits, then four of fourteen, then two of 28, become one.
-  @inline(__always)
+  @inlinable @inline(__always)
   static func compact(_ word: UInt64) -> UInt64 {
     var x = word & ~topBits
     x = (x & 0x007F_007F_007F_007F) | (x & 0x7F00_7F00_7F00_7F00) &>> 1
@@ -89,17 +110,20 @@ public enum Varint {
     return x
   }
 
-  @inline(never)
-  static func readBytewise(_ bytes: RawSpan, at position: inout Int) -> UInt64 {
+  /// A varint near the end of the buffer, or of nine bytes and more; and the position behind it.
+  @usableFromInline @inline(never)
+  static func readBytewise(_ bytes: RawSpan, _ start: Int) -> (UInt64, Int) {
     var result: UInt64 = 0
-    for shift in stride(from: UInt64(0), to: 70, by: 7) {
-      guard position < bytes.byteCount else { break }
+    var position = start
+    var shift: UInt64 = 0
+    while position < bytes.byteCount && shift < 70 {
       // `position` is below the count, just checked.
       let next = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
       position &+= 1
       result |= UInt64(next & 0x7F) &<< shift
       if next < 0x80 { break }
+      shift &+= 7
     }
-    return result
+    return (result, position)
   }
 }

@@ -5,6 +5,8 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     case truncated
     /// A varint of more than ten bytes.
     case varintTooLong
+    /// A length of more than five bytes.
+    case lengthTooLong
     /// A tag of more than five bytes, or of more than 32 bits.
     case tagTooLong
     /// Field numbers begin at one.
@@ -27,6 +29,7 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Where in the buffer the field begins that could not be read.
   public let offset: UInt32
 
+  @inlinable
   public init(_ kind: Kind, at offset: Int) {
     self.kind = kind
     self.offset = UInt32(truncatingIfNeeded: offset)
@@ -37,6 +40,7 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
       switch kind {
       case .truncated: "ends inside a field"
       case .varintTooLong: "varint of more than 10 bytes"
+      case .lengthTooLong: "length of more than 5 bytes"
       case .tagTooLong: "tag of more than 32 bits"
       case .fieldNumberZero: "field number 0"
       case .wireType: "wire type 6 or 7"

@@ -3,6 +3,7 @@ internal import Catalog
 internal import Glibc
 internal import Lifecycle
 internal import Schemas
+internal import SwiftProtobuf
 
 /// Why the configuration cannot be taken. The texts TensorFlow Serving has for a mistake are kept.
 struct ConfigurationError: Error, CustomStringConvertible {
@@ -10,8 +11,12 @@ struct ConfigurationError: Error, CustomStringConvertible {
 }
 
 extension Options {
-  /// The models to serve.
+  /// The models to serve, once there is somewhere to serve them.
   func models() throws(ConfigurationError) -> [ModelConfiguration] {
+    guard port != 0 || !grpcSocketPath.isEmpty else {
+      throw ConfigurationError(
+        description: "INVALID_ARGUMENT: server_options.grpc_socket_path is required when --port=0 turns TCP off")
+    }
     if !modelConfigFile.isEmpty { return try ModelServerConfiguration(file: modelConfigFile).models }
     guard !modelBasePath.isEmpty else {
       throw ConfigurationError(
@@ -29,7 +34,7 @@ struct ModelServerConfiguration {
 
   init(file path: String) throws(ConfigurationError) {
     guard let text = readFile(path) else {
-      throw ConfigurationError(description: "Can't read the model config file '\(path)': \(String(cString: strerror(errno)))")
+      throw ConfigurationError(description: "Can't read the model config file '\(path)': \(unsafe String(cString: strerror(errno)))")
     }
     do {
       try self.init(text: text)

@@ -59,14 +59,14 @@ private let uint32 = 0...Int(UInt32.max)
 
 extension Flag {
   static func int(
-    _ name: String, in range: ClosedRange<Int> = int32, _ path: WritableKeyPath<Options, Int> & Sendable, _ help: String
+    _ name: String, in range: ClosedRange<Int> = int32, _ path: any WritableKeyPath<Options, Int> & Sendable, _ help: String
   ) -> Flag {
     Flag(name: name, value: .int({ $0[keyPath: path] = $1 }, range: range, fallback: String(Options()[keyPath: path])), help: help)
   }
-  static func bool(_ name: String, _ path: WritableKeyPath<Options, Bool> & Sendable, _ help: String) -> Flag {
+  static func bool(_ name: String, _ path: any WritableKeyPath<Options, Bool> & Sendable, _ help: String) -> Flag {
     Flag(name: name, value: .bool({ $0[keyPath: path] = $1 }, fallback: String(Options()[keyPath: path])), help: help)
   }
-  static func string(_ name: String, _ path: WritableKeyPath<Options, String> & Sendable, _ help: String) -> Flag {
+  static func string(_ name: String, _ path: any WritableKeyPath<Options, String> & Sendable, _ help: String) -> Flag {
     Flag(name: name, value: .string({ $0[keyPath: path] = $1 }, fallback: Options()[keyPath: path]), help: help)
   }
   static func ignored(_ name: String, _ type: String) -> Flag {

@@ -16,8 +16,8 @@ private let arrows: [String: Set<String>] = [
   "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
   "HTTP": ["CNGHTTP2", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "RPC": ["HTTP", "Synchronization", "Glibc"],
-  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
-  "Client": ["RPC", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
+  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
+  "Client": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
 ]
 
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -89,6 +89,7 @@ class Server:
         self.address = f"127.0.0.1:{self.port}"
         if self.port:
             self.channel = self.new_channel()
+            until(self.accepts, what="an open port")
 
     # Talking to it.
 
@@ -118,13 +119,29 @@ class Server:
 
     # Waiting for it.
 
+    def accepts(self):
+        self.must_be_alive()
+        try:
+            return socket.create_connection(("127.0.0.1", self.port), timeout=1).close() is None
+        except ConnectionRefusedError:
+            return False
+
+    def must_be_alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the server exited with {self.process.returncode}\n{self.log()[-4000:]}")
+
     def states(self, model):
         return {status.version: State.Name(status.state) for status in self.status(model)}
 
     def wait(self, model, version=1, state="AVAILABLE", seconds=20):
+        """The status of `version` once it is in `state`. A load that failed meanwhile will not come back: that ends the wait."""
         def reached():
-            assert self.process.poll() is None, f"the server exited with {self.process.returncode}\n{self.log()}"
-            return next((s for s in self.status(model) if s.version == version and State.Name(s.state) == state), None)
+            self.must_be_alive()
+            for status in self.status(model):
+                if status.version == version and State.Name(status.state) == state:
+                    return status
+                if status.version == version and status.status.error_code and state == "AVAILABLE":
+                    raise RuntimeError(f"{model} version {version} did not load: {status.status.error_message}")
         return until(reached, seconds, f"{model} version {version} {state}")
 
     def log(self):
@@ -149,7 +166,7 @@ class Server:
 
     def stop(self, seconds=20):
         """SIGTERM, and the exit code; a server that was already gone has crashed."""
-        assert self.process.poll() is None, f"the server exited with {self.process.returncode}\n{self.log()[-4000:]}"
+        self.must_be_alive()
         self.close_channels()
         self.process.send_signal(signal.SIGTERM)
         try:

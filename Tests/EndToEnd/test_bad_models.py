@@ -3,10 +3,10 @@ import random
 import shutil
 
 import pytest
-from tensorflow.core.framework import attr_value_pb2, types_pb2
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from harness import FIXTURES, Code, copy_version, floats, refused, until
+from harness import FIXTURES, Code, Server, copy_version, floats, until
 
 PB, INDEX, DATA = "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"
 
@@ -119,7 +119,6 @@ INCOMPLETE = {
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     """One server; every model has a good version 1 and a bad version 2."""
-    from harness import Server
     folder = tmp_path_factory.mktemp("bad")
     names = {}
     for index, (name, corrupt) in enumerate((FAILS | INCOMPLETE).items()):
@@ -183,6 +182,7 @@ def test_bits_flipped_anywhere_never_crash_the_loader(serve, tmp_path):
     server = serve(models | {"good": tmp_path / "good"}, max_num_load_retries=0)
     for name in models:
         until(lambda: server.states(name).get(1) in ("END", "AVAILABLE"), what=f"an end of {name}")
+    server.wait("good")
     assert list(server.predict("good", {"x": floats(2)}).outputs["y"].float_val) == [3]
 
 

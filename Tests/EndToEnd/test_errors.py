@@ -1,11 +1,10 @@
 """Each mistake a client can make, with TensorFlow Serving's code and words."""
 import numpy as np
 import pytest
-from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow_serving.apis import (get_model_metadata_pb2, get_model_status_pb2, model_service_pb2_grpc, predict_pb2,
-                                     prediction_service_pb2_grpc)
-from tensorflow.core.protobuf import saved_model_pb2
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_service_pb2_grpc, predict_pb2
 
 from conftest import fixture_names
 from harness import FIXTURES, Code, State, floats, refused, request

@@ -26,6 +26,7 @@ def load(path, model):
 @pytest.mark.parametrize("path", GOLDENS, ids=identify)
 def test_golden(fleet, path):
     model = str(path.parents[1].relative_to(FIXTURES))
+    fleet.wait(model)
     check(fleet, model, path)
 
 

@@ -1,17 +1,14 @@
 """The server as a process: its command line, its sockets, its end."""
-import os
 import signal
+import socket
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 
-import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness import BINARY, FIXTURES, ROOT, Code, Server, floats, refused, until
+from harness import BINARY, FIXTURES, ROOT, Code, floats, refused, request, until
 
 v1 = tf.compat.v1
 HALF_PLUS_TWO = {"model_name": "half_plus_two", "model_base_path": FIXTURES / "half_plus_two"}
@@ -80,12 +77,22 @@ def test_a_port_that_is_taken(serve, tmp_path):
 
 def test_the_unix_socket(serve, tmp_path):
     path = tmp_path / "grpc.sock"
-    path.write_text("a file left by an earlier server")
+    with socket.socket(socket.AF_UNIX) as earlier:
+        earlier.bind(str(path))
     server = serve(**HALF_PLUS_TWO, grpc_socket_path=path)
     server.wait("half_plus_two")
     channel = server.new_channel(f"unix:{path}")
     assert list(server.predict("half_plus_two", {"x": floats(2)}, channel=channel).outputs["y"].float_val) == [3]
     assert list(server.predict("half_plus_two", {"x": floats(2)}).outputs["y"].float_val) == [3]
+
+
+def test_a_file_where_the_unix_socket_should_be_stays_and_tcp_serves(serve, tmp_path):
+    path = tmp_path / "grpc.sock"
+    path.write_text("somebody's")
+    server = serve(**HALF_PLUS_TWO, grpc_socket_path=path)
+    server.wait("half_plus_two")
+    assert list(server.predict("half_plus_two", {"x": floats(2)}).outputs["y"].float_val) == [3]
+    assert path.read_text() == "somebody's"
 
 
 def test_the_unix_socket_alone(serve, tmp_path):
@@ -102,7 +109,6 @@ def test_many_connections_at_once(fleet):
     fleet.wait("half_plus_two")
     channels = [fleet.new_channel() for _ in range(100)]
     stubs = [fleet.stub(channel) for channel in channels]
-    from harness import request
     calls = [(i, stub.Predict.future(request("half_plus_two", {"x": floats(i)}), timeout=20)) for i in range(8) for stub in stubs]
     for i, call in calls:
         assert list(call.result().outputs["y"].float_val) == [i / 2 + 2]
@@ -125,7 +131,6 @@ def slow(tmp_path_factory):
     path = tmp_path_factory.mktemp("slow")
     with v1.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [None], name="x")
-        rounds = v1.placeholder(tf.int32, [], name="rounds")
         matrix = tf.fill([900, 900], x[0] / 900)
         y = matrix
         for _ in range(40):
@@ -142,7 +147,6 @@ def in_flight(server, call):
 
 
 def test_sigterm_lets_the_request_in_flight_finish(serve, slow):
-    from harness import request
     server = serve(model_name="slow", model_base_path=slow)
     server.wait("slow")
     call = server.stub().Predict.future(request("slow", {"x": floats(1)}), timeout=60)
@@ -171,7 +175,6 @@ def test_a_deadline_is_kept_and_the_work_given_up(serve, slow):
 
 
 def test_a_cancelled_call_harms_nobody(serve, slow):
-    from harness import request
     server = serve({"slow": slow, "half_plus_two": FIXTURES / "half_plus_two"})
     server.wait("slow")
     server.wait("half_plus_two")

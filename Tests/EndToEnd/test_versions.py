@@ -1,8 +1,6 @@
 """Versions come and go under traffic, and no request fails."""
 import shutil
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest

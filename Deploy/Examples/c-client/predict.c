@@ -358,7 +358,8 @@ static bool print_answer(Call *call, const Response *response) {
   printf("\n");
   for (size_t i = 0; i < p->n_float_val; i++) {
     float value = p->float_val[i];
-    printf("    %zu  %5.1f %%  %.*s%s\n", i, 100 * value, value > 0 && value <= 1 ? (int)(30 * value + 0.5f) : 0, "##############################", i == best ? " <-" : "");
+    int bar = value > 0 && value <= 1 ? (int)(30 * value + 0.5f) : 0;
+    printf("    %zu  %5.1f %%  %-30.*s%s\n", i, 100 * value, bar, "##############################", i == best ? "  <-" : "");
   }
   return true;
 }

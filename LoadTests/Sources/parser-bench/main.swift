@@ -6,6 +6,9 @@ import Messages
 import Tensors
 import Wire
 
+/// The payload to time alone.
+let only = CommandLine.arguments.count > 2 ? CommandLine.arguments[2] : ""
+
 /// CPU time of this process, nanoseconds.
 func now() -> Double {
   var t = timespec()
@@ -21,6 +24,7 @@ func pad(_ text: String, _ width: Int, left: Bool = true) -> String {
 /// Median and minimum over nine bursts of at least 60 ms.
 @inline(never)
 func bench(_ what: String, _ how: String, _ count: Int, _ body: () throws -> Int) rethrows {
+  guard only.isEmpty || what.hasPrefix(only) else { return }
   var sum = 0
   for _ in 0..<3 { sum &+= try body() }
   let start = now()

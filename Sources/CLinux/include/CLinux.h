@@ -3,5 +3,6 @@
 #pragma once
 
 #include "clinux_io.h"
+#include "clinux_memory.h"
 #include "clinux_thread.h"
 #include "crc32c.h"

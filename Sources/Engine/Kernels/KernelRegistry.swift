@@ -61,5 +61,11 @@ public struct KernelRegistry: Sendable {
     poolingKernels,
     normalizationKernels,
     resizeKernels,
+    exampleKernels,
+    selectionKernels,
+    tableKernels,
+    stringKernels,
+    sparseKernels,
+    regexKernels,
   ])
 }

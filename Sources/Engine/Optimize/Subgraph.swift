@@ -65,7 +65,8 @@ struct Subgraph: Sendable {
     let acts = nodes.map { $0.acts(functions, registry) }
     let order = try runningOrder(of: nodes, from: outputs.map(\.node) + targets + inputs)
     let live = liveNodes(nodes, acts, data: outputs.map(\.node) + inputs, control: targets)
-    keep(order.filter { live[$0] || targets.contains($0) }, targets: targets + order.filter { live[$0] && acts[$0] })
+    // A target that does nothing itself has done its part: what it waits for, and acts, is a target now.
+    keep(order.filter { live[$0] }, targets: order.filter { live[$0] && acts[$0] })
   }
 
   /// Leaves the nodes that outputs and targets need, in their order.

@@ -4,7 +4,8 @@
 //   in the graph          input "split:1", "^init"      in a function's body   "x" (argument), "split:output:1", "^init"
 //
 // Nothing here trusts the file: every name must be found, every output number must be one the op has, and what a few
-// bytes may claim (fills, list lengths) is bounded. Cycles are the engine's to find.
+// bytes may claim (fills, list lengths) is bounded; the result is held against the ops' definitions (`GraphCheck`). Cycles
+// are the engine's to find.
 import Engine
 import Messages
 import Tensors
@@ -13,10 +14,14 @@ import Wire
 struct GraphImporter: ~Escapable {
   private let bytes: RawSpan
   private let index: GraphIndex
-  /// Of ops by their name; of functions too, once somebody asked.
-  private var definitions: [String: OpDefinition]
+  /// The file's own list of ops: for those the table does not have.
+  private let stripped: [String: OpDefinition]
+  /// What functions somebody asked about take and give.
+  private var signatures: [String: OpDefinition] = [:]
   private var budget: ConstantBudget
   private var functions: [String: Function] = [:]
+  /// What the imported functions return; unknown where that depends on the caller.
+  private var resultTypes: [String: [DType?]] = [:]
   /// Functions somebody calls that are not imported yet.
   private var pending: [Int] = []
   private var reached: Set<Int> = []
@@ -30,7 +35,7 @@ struct GraphImporter: ~Escapable {
   init(_ meta: MetaGraphDef) throws {
     bytes = meta.graph.bytes
     index = try GraphIndex(meta.graph)
-    definitions = try OpDefinition.stripped(meta.metaInfo)
+    stripped = try OpDefinition.stripped(meta.metaInfo)
     budget = ConstantBudget(fileSize: meta.graph.extent.byteCount)
     if let duplicate = index.duplicate {
       throw FormatError(.invalid, "two nodes have this name", place: "node '\(text(index.nodes[duplicate].name))'")
@@ -41,7 +46,7 @@ struct GraphImporter: ~Escapable {
 
   /// The graph that computes the tensors of these names; those no node has are left out.
   @_lifetime(self: copy self)
-  mutating func graph(reaching names: [String]) throws -> Graph {
+  mutating func graph(reaching names: [String]) throws -> (graph: Graph, types: TensorTypes) {
     var roots: [Int] = []
     for name in names {
       let reference = TensorReference(name)
@@ -52,7 +57,8 @@ struct GraphImporter: ~Escapable {
       let function = try self.function(next)
       functions[function.name] = function
     }
-    return Graph(nodes: body.nodes, functions: functions)
+    let graph = Graph(nodes: body.nodes, functions: functions)
+    return (graph, try GraphCheck(graph, results: resultTypes).check())
   }
 
   // MARK: Bodies
@@ -193,6 +199,7 @@ struct GraphImporter: ~Escapable {
         }
         results.append(source)
       }
+      resultTypes[name] = signature.outputs.map(\.type)
       var controls: [Int] = []
       var controlReturns = definition.controlReturns
       while let value = try controlReturns.next() {
@@ -279,7 +286,7 @@ struct GraphImporter: ~Escapable {
     var outputs: [(name: String, range: Range<Int>)] = []
     var next = 0
     for argument in definition.outputs {
-      let count = try length(of: argument, of: node)
+      let count = try length(of: argument, definition.defaults, of: node)
       guard count >= 0, count < GraphImporter.outputsMax - next else {
         throw FormatError(.invalid, "\(count) outputs", place: "node '\(text(index.nodes[node].name))'")
       }
@@ -289,12 +296,13 @@ struct GraphImporter: ~Escapable {
     return outputs
   }
 
-  private func length(of argument: OpArgument, of node: Int) throws -> Int {
+  private func length(of argument: OpArgument, _ defaults: [String: OpDefinition.Default], of node: Int) throws -> Int {
     switch argument.length {
     case .one: return 1
     case .number(let name):
       let value = try index.attribute(Array(name.utf8).rawSpan, of: node, in: bytes)
       if let number = value?.int { return Int(number) }
+      if value == nil, case .number(let number)? = defaults[name] { return number }
     case .types(let name):
       let value = try index.attribute(Array(name.utf8).rawSpan, of: node, in: bytes)
       if let list = value?.list() { return try list.typeNumbers().count }
@@ -307,11 +315,13 @@ struct GraphImporter: ~Escapable {
   @_lifetime(self: copy self)
   private mutating func definition(of op: RawSpan) throws -> OpDefinition? {
     let name = String(showing: op)
-    if let known = definitions[name] { return known }
-    guard let number = index.function(named: op, of: bytes) else { return nil }
+    if let known = signatures[name] { return known }
+    guard let number = index.function(named: op, of: bytes) else {
+      return OpDefinition.registered[name] ?? stripped[name]
+    }
     let function = try FunctionDef(WireMessage(bytes, at: index.functions[number].definition))
     let definition = try OpDefinition(function.signature)
-    definitions[name] = definition
+    signatures[name] = definition
     return definition
   }
 }

@@ -25,16 +25,30 @@ struct OpArgument: Sendable, Equatable {
 
 /// The arguments of an op or a function.
 struct OpDefinition: Sendable, Equatable {
+  enum Default: Sendable, Equatable {
+    case type(DType)
+    case number(Int)
+  }
+
   var inputs: [OpArgument] = []
   var outputs: [OpArgument] = []
+  /// Of the attributes arguments depend on, those that may be left out.
+  var defaults: [String: Default] = [:]
 }
 
 extension OpDefinition {
-  init(_ op: borrowing OpDef) throws(WireError) {
+  init(_ op: OpDef) throws(WireError) {
     var inputs = op.inputArguments
     while let message = try inputs.nextMessage() { self.inputs.append(OpArgument(try OpArgDef(message))) }
     var outputs = op.outputArguments
     while let message = try outputs.nextMessage() { self.outputs.append(OpArgument(try OpArgDef(message))) }
+    var attributes = op.attributes
+    while let message = try attributes.nextMessage() {
+      let attribute = try OpAttrDef(message)
+      let value = try AttrValue(attribute.defaultValue)
+      if let type = value.type { defaults[String(showing: attribute.name)] = .type(type) }
+      if let number = value.int { defaults[String(showing: attribute.name)] = .number(Int(number)) }
+    }
   }
 
   /// The definitions a file carries for its own ops (`meta_info_def.stripped_op_list`: OpList.op 1).

@@ -10,6 +10,8 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     var s: [Int]
     var b: Data?
     var v: [Data]?
+    /// A constant in every real graph.
+    var c: Bool?
 
     var tensor: Tensor {
       let shape = Shape(s)!
@@ -71,7 +73,7 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
     let inputs = `in`.map(\.tensor)
     for (i, tensor) in inputs.enumerated() {
       nodes.append(
-        feeding.isConstant(i)
+        feeding.isConstant(i) || `in`[i].c == true
           ? Node(name: "x\(i)", op: "Const", attributes: ["value": .tensor(tensor)]) : Node(name: "x\(i)", op: "Placeholder"))
     }
     nodes.append(
@@ -79,7 +81,7 @@ struct Golden: Decodable, CustomStringConvertible, Sendable {
         name: op, op: op, inputs: inputs.indices.map { Endpoint(node: $0) },
         attributes: attrs.compactMapValues { $0?.attribute }))
     let outputs = max(out?.count ?? 1, 1)
-    let fed = inputs.indices.filter { !feeding.isConstant($0) }
+    let fed = inputs.indices.filter { !feeding.isConstant($0) && `in`[$0].c != true }
     let session = Session(Graph(nodes: nodes))
     let plan: Plan
     do {

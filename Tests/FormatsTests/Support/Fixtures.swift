@@ -59,8 +59,6 @@ final class Scratch {
     try! FileManager.default.copyItem(atPath: fixture.directory, toPath: target)
     return target
   }
-
-  func write(_ bytes: [UInt8], to name: String) {
-    _ = FileManager.default.createFile(atPath: path + "/" + name, contents: Data(bytes))
-  }
 }
+
+func write(_ bytes: [UInt8], to path: String) { try! Data(bytes).write(to: URL(filePath: path)) }

@@ -1,0 +1,34 @@
+// The seam between the lifecycle and the formats: a directory goes in, a model comes out.
+public import Engine
+
+/// Reads models from version directories. Called from several threads, one call per version at a time.
+public protocol ModelLoader: Sendable {
+  /// Whether every file that belongs to the version is there, as long as it should be. Reads little; called again and again
+  /// while a directory is being filled.
+  func inspect(_ directory: String) -> Completeness
+  /// Makes the model.
+  func load(_ directory: String) throws(LoadError) -> Model
+}
+
+/// What `inspect` says of a version directory.
+public enum Completeness: Sendable, Equatable {
+  case complete
+  /// Still to come, in the reader's words: `variables/variables.index`.
+  case missing(String)
+}
+
+/// Why a version cannot be loaded.
+public struct LoadError: Error, Sendable, Equatable {
+  /// `tensorflow.error.Code`, as model status reports it.
+  public var code: Int
+  /// What, where, and what to do; the model, the version and the directory are added by the lifecycle.
+  public var message: String
+  /// Whether the same files may load another time. An operation the engine does not have will not appear by waiting.
+  public var isTransient: Bool
+
+  public init(code: Int, message: String, isTransient: Bool = true) {
+    self.code = code
+    self.message = message
+    self.isTransient = isTransient
+  }
+}

@@ -1,0 +1,108 @@
+// Tensors as people type and read them.
+internal import Client
+internal import HTTP
+internal import Tensors
+
+struct ArgumentError: Error {
+  let description: String
+}
+
+func readArguments(_ arguments: [String]) throws(ArgumentError) -> (Endpoint, PredictQuery) {
+  let words = arguments.filter { !$0.hasPrefix("--") }
+  guard words.count >= 2 else { throw ArgumentError(description: "a server and a model are needed") }
+  guard let endpoint = Endpoint(text: words[0]) else {
+    throw ArgumentError(description: "'\(words[0])' is neither HOST:PORT nor unix:PATH")
+  }
+  var query = PredictQuery(model: words[1], inputs: [:])
+  for option in arguments where option.hasPrefix("--") {
+    let parts = option.dropFirst(2).split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { throw ArgumentError(description: "'\(option)' is not --name=value") }
+    switch parts[0] {
+    case "signature": query.signature = parts[1]
+    case "label": query.versionLabel = parts[1]
+    case "output": query.outputs.append(parts[1])
+    case "version":
+      guard let version = Int64(parts[1]) else { throw ArgumentError(description: "'\(parts[1])' is no version number") }
+      query.version = version
+    default: throw ArgumentError(description: "there is no option --\(parts[0])")
+    }
+  }
+  for word in words.dropFirst(2) {
+    let (name, tensor) = try readInput(word)
+    query.inputs[name] = tensor
+  }
+  return (endpoint, query)
+}
+
+/// `name[:type[extents]]=values`.
+func readInput(_ word: String) throws(ArgumentError) -> (String, Tensor) {
+  let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+  guard sides.count == 2 else { throw ArgumentError(description: "'\(word)' is not name=values") }
+  let head = sides[0].split(separator: ":", maxSplits: 1).map(String.init)
+  guard let name = head.first else { throw ArgumentError(description: "'\(word)' has no name") }
+  let kind = head.count == 2 ? head[1] : "float"
+  let typeName = String(kind.prefix { $0 != "[" })
+  guard let dtype = DType.allCases.first(where: { $0.name == typeName }) else {
+    throw ArgumentError(description: "'\(typeName)' is no type")
+  }
+  let values = sides[1].isEmpty ? [] : sides[1].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+  var extents = [values.count]
+  if let open = kind.firstIndex(of: "[") {
+    guard kind.last == "]" else { throw ArgumentError(description: "'\(kind)' has no closing bracket") }
+    extents = []
+    for part in kind[kind.index(after: open)...].dropLast().split(separator: ",") {
+      guard let extent = Int(part) else { throw ArgumentError(description: "'\(part)' is no extent") }
+      extents.append(extent)
+    }
+  }
+  guard let shape = Shape(extents), shape.count == values.count else {
+    throw ArgumentError(description: "\(values.count) values do not fill the shape of '\(name)'")
+  }
+  return (name, try tensor(dtype, shape, values))
+}
+
+private func tensor(_ dtype: DType, _ shape: Shape, _ values: [String]) throws(ArgumentError) -> Tensor {
+  func numbers<T: LosslessStringConvertible & BitwiseCopyable>(_ type: T.Type) throws(ArgumentError) -> Tensor {
+    let parsed = values.compactMap { T($0) }
+    guard parsed.count == values.count else { throw ArgumentError(description: "one of the values is no \(dtype)") }
+    return Tensor(dtype, shape: shape, parsed)
+  }
+  switch dtype {
+  case .float: return try numbers(Float.self)
+  case .double: return try numbers(Double.self)
+  case .int32: return try numbers(Int32.self)
+  case .int64: return try numbers(Int64.self)
+  case .int16: return try numbers(Int16.self)
+  case .int8: return try numbers(Int8.self)
+  case .uint8: return try numbers(UInt8.self)
+  case .uint16: return try numbers(UInt16.self)
+  case .uint32: return try numbers(UInt32.self)
+  case .uint64: return try numbers(UInt64.self)
+  case .bool: return try numbers(Bool.self)
+  case .string: return Tensor(shape: shape, strings: values.map { Array($0.utf8) })
+  default: throw ArgumentError(description: "values of type \(dtype) cannot be typed here")
+  }
+}
+
+/// The elements of a tensor as text; of a large one the first.
+func text(_ tensor: Tensor) -> String {
+  let shown = 32
+  func list<T>(_ values: [T]) -> String {
+    "[" + values.prefix(shown).map { "\($0)" }.joined(separator: ", ") + (values.count > shown ? ", ..." : "") + "]"
+  }
+  switch tensor.dtype {
+  case .float: return list(tensor.array(of: Float.self))
+  case .double: return list(tensor.array(of: Double.self))
+  case .int32: return list(tensor.array(of: Int32.self))
+  case .int64: return list(tensor.array(of: Int64.self))
+  case .int16: return list(tensor.array(of: Int16.self))
+  case .int8: return list(tensor.array(of: Int8.self))
+  case .uint8: return list(tensor.array(of: UInt8.self))
+  case .uint16: return list(tensor.array(of: UInt16.self))
+  case .uint32: return list(tensor.array(of: UInt32.self))
+  case .uint64: return list(tensor.array(of: UInt64.self))
+  case .bool: return list(tensor.array(of: UInt8.self).map { $0 != 0 })
+  case .string: return list(tensor.strings.map { "\"" + String(decoding: $0, as: UTF8.self) + "\"" })
+  default: return "\(tensor.shape.count) elements"
+  }
+}

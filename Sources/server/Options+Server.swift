@@ -1,0 +1,83 @@
+// What the flags mean to the parts of the server.
+internal import CLinux
+internal import Glibc
+internal import HTTP
+internal import Lifecycle
+internal import Serving
+internal import Telemetry
+
+enum Martlet {
+  static let version = "0.1.0"
+}
+
+extension Options {
+  var serving: ServingOptions {
+    var serving = ServingOptions()
+    serving.tensorContentResponses = tensorContentResponses
+    serving.methodNameCheck = methodNameCheck
+    serving.waitingMax = loadWaitQueueSize
+    serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
+    serving.workers = workerThreads
+    return serving
+  }
+
+  var lifecycle: Lifecycle.Options {
+    var lifecycle = Lifecycle.Options()
+    lifecycle.pollWaitSeconds = fileSystemPollWaitSeconds
+    lifecycle.loadThreads = numLoadThreads
+    lifecycle.loadRetriesMax = maxNumLoadRetries
+    lifecycle.loadRetryInterval = .microseconds(loadRetryIntervalMicros)
+    return lifecycle
+  }
+
+  var http: HTTPServer.Configuration {
+    var endpoints: [Endpoint] = []
+    if port > 0 { endpoints.append(.tcp(host: "0.0.0.0", port: port)) }
+    if !grpcSocketPath.isEmpty { endpoints.append(.unix(path: grpcSocketPath)) }
+    return HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil)
+  }
+
+  /// Where the server listens, as people write it.
+  func addresses(ports: [Int]) -> [String] {
+    var addresses: [String] = []
+    if port > 0 { addresses.append("0.0.0.0:\(ports.first ?? port)") }
+    if !grpcSocketPath.isEmpty { addresses.append("unix:\(grpcSocketPath)") }
+    return addresses
+  }
+}
+
+extension LogLine {
+  func log() {
+    switch level {
+    case .info: Log.info(message, model: model, version: version)
+    case .warning: Log.warn(message, model: model, version: version)
+    case .error: Log.error(message, model: model, version: version)
+    }
+  }
+}
+
+extension ModelFailure {
+  /// As TensorFlow Serving lists models that did not come up.
+  var text: String { "{\(model) \(version.map(String.init) ?? "-") due to error: \(message)}" }
+}
+
+/// Signals, blocked in every thread and waited for in one.
+struct SignalWait {
+  private var set = sigset_t()
+
+  /// Called before any other thread is started: threads inherit what is blocked.
+  init(_ signals: [Int32]) {
+    unsafe sigemptyset(&set)
+    for signal in signals { unsafe sigaddset(&set, signal) }
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    // A peer that went away is an error of that write, not of the process.
+    Glibc.signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// The name of the signal that came.
+  mutating func wait() -> String {
+    var number: Int32 = 0
+    unsafe sigwait(&set, &number)
+    return number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "signal \(number)"
+  }
+}

@@ -1,0 +1,55 @@
+// Where the two sides of loading meet: the lifecycle asks for models, Formats makes them.
+internal import Engine
+internal import Formats
+internal import Lifecycle
+// Formats has one too; this is the one the lifecycle asks for.
+internal import enum Lifecycle.Completeness
+
+/// SavedModels for the lifecycle.
+struct SavedModels: ModelLoader {
+  let loader: SavedModelLoader
+  let warmsUp: Bool
+
+  init(_ options: Options) {
+    loader = SavedModelLoader(tags: Set(options.savedModelTags.split(separator: ",").map(String.init)))
+    warmsUp = options.enableModelWarmup
+  }
+
+  func inspect(_ directory: String) -> Completeness {
+    switch SavedModelLoader.inspect(directory) {
+    case .complete: .complete
+    case .incomplete(let reason): .missing(reason)
+    }
+  }
+
+  func load(_ directory: String) throws(LoadError) -> Model {
+    let model: Model
+    do { model = try loader.load(directory) } catch {
+      throw LoadError(code: error.kind.code, message: error.description, isTransient: error.kind.isTransient)
+    }
+    if warmsUp { model.warmUp() }
+    return model
+  }
+}
+
+extension FormatError.Kind {
+  /// The `tensorflow.error.Code` the kind is reported as.
+  fileprivate var code: Int {
+    switch self {
+    case .invalid: 3
+    case .notFound: 5
+    case .failed: 9
+    case .unsupported: 12
+    case .unreadable: 14
+    case .corrupt: 15
+    }
+  }
+
+  /// Whether another try may find something else: a file that comes back, a disk that answers again.
+  fileprivate var isTransient: Bool {
+    switch self {
+    case .unsupported, .invalid: false
+    case .notFound, .corrupt, .unreadable, .failed: true
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// martlet-server, start to drain:
+//
+//   flags ─► models to serve ─► lifecycle fills the catalog ─► ports open ─► SIGTERM ─► drain ─► unload ─► exit
+//
+// Ports open at once; a request for a model that is still loading waits for it. The order of TensorFlow Serving, models first,
+// is an option.
+internal import Catalog
+internal import CLinux
+internal import Glibc
+internal import HTTP
+internal import Lifecycle
+internal import Serving
+internal import Telemetry
+
+/// TensorFlow Serving's exit code for a start that failed.
+let failed: Int32 = 255
+
+func leave(_ code: Int32, _ text: String) -> Never {
+  Console.say(text)
+  exit(code)
+}
+
+func readOptions() -> Options {
+  do throws(OptionsError) {
+    return try Options(Array(CommandLine.arguments.dropFirst()))
+  } catch {
+    switch error {
+    case .helpAsked: leave(failed, Options.usage)
+    case .malformed(let flag, let value, let expected):
+      leave(failed, "--\(flag): '\(value)' is not \(expected)\n\(Options.usage)")
+    }
+  }
+}
+
+let options = readOptions()
+if options.version { leave(0, "TensorFlow ModelServer: Martlet \(Martlet.version)\nTensorFlow Library: none") }
+if let unknown = options.unknown { Console.say("unknown argument: \(unknown)\n\(Options.usage)") }
+for flag in options.withoutEffect { Log.warn("--\(flag) has no effect here") }
+
+let models: [ModelConfiguration]
+do { models = try options.models() } catch { leave(failed, "Failed to start server. Error: \(error)") }
+
+// Signals are taken by this thread alone; every other one is started with them blocked.
+var signals = SignalWait([SIGTERM, SIGINT])
+
+let catalog = Catalog()
+let lifecycle = Lifecycle(catalog, loader: SavedModels(options), options: options.lifecycle) { $0.log() }
+let server: ModelServer
+do {
+  server = try ModelServer(catalog, options.serving, http: options.http)
+} catch {
+  leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
+}
+lifecycle.apply(models)
+if options.openPortsAfterModels {
+  let failures = lifecycle.waitUntilAvailable(deadline: .now + .seconds(1_000_000_000))
+  guard failures.isEmpty else {
+    leave(failed, "Failed to start server. Error: UNKNOWN: \(failures.count) servable(s) did not become available: {\(failures.map(\.text).joined(separator: ", "))}")
+  }
+}
+do { try server.start() } catch { leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)") }
+for address in options.addresses(ports: server.ports) { Log.info("Running gRPC ModelServer at \(address) ...") }
+
+let signal = signals.wait()
+Log.info("\(signal): no new requests; those in flight have \(options.drainTimeoutSeconds) seconds")
+await server.drain(deadline: .seconds(options.drainTimeoutSeconds))
+lifecycle.stop(deadline: .now + .seconds(10))
+Log.info("drained")
+exit(0)

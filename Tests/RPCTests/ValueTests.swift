@@ -1,0 +1,157 @@
+import HTTP
+import Testing
+
+@testable import RPC
+
+func span<R>(_ bytes: [UInt8], _ body: (RawSpan) -> R) -> R { unsafe bytes.withUnsafeBytes { unsafe body($0.bytes) } }
+
+@Suite struct TimeoutTests {
+  @Test(arguments: [
+    ("1S", 1_000_000_000), ("99999999m", 99_999_999_000_000), ("0n", 0), ("7u", 7000), ("2M", 120_000_000_000),
+    ("1H", 3_600_000_000_000), ("99999999H", .max), ("", nil), ("S", nil), ("1", nil), ("123456789S", nil), ("-1S", nil),
+    ("1 S", nil), ("1s", nil), ("+1S", nil),
+  ] as [(String, UInt64?)])
+  func `a grpc-timeout is digits and a unit`(_ text: String, _ expected: UInt64?) {
+    #expect(span(Array(text.utf8)) { Timeout.parse($0) } == expected)
+  }
+
+  @Test func `what we write, we read, and never shorter`() {
+    for exponent in 0..<63 {
+      for offset in [UInt64(0), 1, 999] {
+        let nanoseconds = (UInt64(1) << UInt64(exponent)) + offset
+        let text = Timeout.format(nanoseconds: nanoseconds)
+        let parsed = span(Array(text.utf8)) { Timeout.parse($0) }
+        #expect(parsed.map { $0 >= nanoseconds } == true, "\(nanoseconds) became \(text)")
+      }
+    }
+  }
+}
+
+@Suite struct PercentEncodingTests {
+  @Test func `printable ASCII stays, the rest travels as bytes`() {
+    #expect(PercentEncoding.encode("a b~") == "a b~")
+    #expect(PercentEncoding.encode("100%\n") == "100%25%0A")
+    #expect(PercentEncoding.encode("ü") == "%C3%BC")
+  }
+
+  @Test func `every scalar comes back`() {
+    let text = "\t\u{0}nul, \"quote\", % %41, ü, 漢, 🐦"
+    #expect(span(Array(PercentEncoding.encode(text).utf8)) { PercentEncoding.decode($0) } == text)
+  }
+
+  @Test func `what cannot be decoded is taken literally`() {
+    #expect(span(Array("%", count: 1)) { PercentEncoding.decode($0) } == "%")
+    #expect(span(Array("50%zz%4".utf8)) { PercentEncoding.decode($0) } == "50%zz%4")
+  }
+
+  @Test func `a long message is cut at a whole character`() {
+    #expect(PercentEncoding.encode("aü", limit: 6) == "a")
+    #expect(PercentEncoding.encode("aü", limit: 7) == "a%C3%BC")
+  }
+}
+
+extension Array where Element == UInt8 {
+  fileprivate init(_ text: String, count: Int) { self = Array(text.utf8.prefix(count)) }
+}
+
+@Suite struct StatusTests {
+  @Test func `codes have gRPC's numbers and names`() {
+    #expect(Status.Code.allCases.count == 17)
+    #expect(Status.Code.invalidArgument.rawValue == 3 && Status.Code.invalidArgument.name == "INVALID_ARGUMENT")
+    #expect(Status.Code.unauthenticated.rawValue == 16)
+    #expect(Status(.notFound, "x").description == "NOT_FOUND: x")
+  }
+}
+
+@Suite struct MessageAssemblerTests {
+  private func frame(_ message: [UInt8], flag: UInt8 = 0) -> [UInt8] {
+    let n = message.count
+    return [flag, UInt8(n >> 24 & 255), UInt8(n >> 16 & 255), UInt8(n >> 8 & 255), UInt8(n & 255)] + message
+  }
+
+  /// Feeds the pieces, then the end; the first failure wins.
+  private func run(_ pieces: [[UInt8]], limit: Int = 1 << 20) -> (MessageAssembler.Failure?, [UInt8]) {
+    var pool = BufferPool(retainedMax: 0)
+    var assembler = MessageAssembler(limit: limit)
+    for piece in pieces {
+      if let failure = span(piece, { assembler.received($0, from: &pool) }) { return (failure, []) }
+    }
+    let bytes = unsafe assembler.message.withUnsafeBytes { unsafe Array($0) }
+    return (assembler.ended(), bytes)
+  }
+
+  @Test func `a message cut anywhere is the same message`() {
+    let message = (0..<40).map { UInt8($0) }
+    let whole = frame(message)
+    for i in 0...whole.count {
+      for j in i...whole.count {
+        let (failure, bytes) = run([Array(whole[..<i]), Array(whole[i..<j]), Array(whole[j...])])
+        #expect(failure == nil && bytes == message, "cut at \(i) and \(j)")
+      }
+    }
+  }
+
+  @Test func `an empty message is a message`() { #expect(run([frame([])]).0 == nil) }
+
+  @Test func `no message, half a prefix and half a message are told apart`() {
+    #expect(run([]).0 == .missing)
+    #expect(run([[0, 0]]).0 == .truncated(received: 2, expected: 5))
+    #expect(run([Array(frame([1, 2, 3]).dropLast())]).0 == .truncated(received: 7, expected: 8))
+  }
+
+  @Test func `a second message is refused`() {
+    #expect(run([frame([1]) + frame([2])]).0 == .secondMessage)
+    #expect(run([frame([]), [0]]).0 == .secondMessage)
+  }
+
+  @Test func `a length over the limit is refused by its prefix alone`() {
+    #expect(run([[0, 0, 0, 1, 1]], limit: 256).0 == .tooLarge(length: 257, limit: 256))
+    #expect(run([[0, 255, 255, 255, 255]], limit: Int(Int32.max)).0 == .tooLarge(length: 0xffff_ffff, limit: 0x7fff_ffff))
+  }
+
+  @Test func `the compressed flag is reported`() { #expect(run([frame([1], flag: 1)]).0 == .compressed(flag: 1)) }
+
+  @Test func `announcing two gigabytes costs next to nothing until they come`() {
+    var pool = BufferPool(retainedMax: 0)
+    var assembler = MessageAssembler(limit: Int(Int32.max))
+    let outcome1 = span([0, 0x7f, 0xff, 0xff, 0xff]) { assembler.received($0, from: &pool) }
+    #expect(outcome1 == nil)
+    let announced = assembler.reservedBytes
+    #expect(announced <= MessageAssembler.trustedLength)
+    let chunk = [UInt8](repeating: 1, count: 100_000)
+    for _ in 0..<30 { _ = span(chunk) { assembler.received($0, from: &pool) } }
+    let received = assembler.reservedBytes
+    #expect(received <= 2 * 3_000_000)
+  }
+
+  @Test func `an assembler used again remembers nothing`() {
+    var pool = BufferPool(retainedMax: 0)
+    var assembler = MessageAssembler(limit: 100)
+    _ = span(frame([1, 2, 3])) { assembler.received($0, from: &pool) }
+    assembler.reset(keeping: 1000, into: &pool)
+    let outcome2 = assembler.ended()
+    #expect(outcome2 == .missing)
+    let outcome3 = span(frame([4])) { assembler.received($0, from: &pool) }
+    #expect(outcome3 == nil)
+    let bytes = unsafe assembler.message.withUnsafeBytes { unsafe Array($0) }
+    #expect(bytes == [4])
+  }
+}
+
+@Suite struct MethodTableTests {
+  final class Nothing: UnaryHandler { func handle(_ call: UnaryCall) {} }
+
+  @Test func `every registered path is found, nothing else is`() {
+    var table = MethodTable()
+    let paths = (0..<100).map { "/package.Service\($0 % 7)/Method\($0)" }
+    for path in paths { table.register(path: path, Nothing()) }
+    for path in paths {
+      let found = span(Array(path.utf8)) { unsafe table.find($0) != nil }
+      #expect(found)
+      let other = span(Array((path + "x").utf8)) { unsafe table.find($0) != nil }
+      #expect(!other)
+    }
+    let empty = span([]) { unsafe MethodTable().find($0) != nil }
+    #expect(!empty)
+  }
+}
