@@ -259,6 +259,17 @@ private final class Held: UnaryHandler {
     }
   }
 
+  @Test func `a drained server is freed, with its loops and calls`() async throws {
+    weak var server: HTTPServer?
+    weak var loop: EventLoop?
+    try await withServer(loops: 1) { running, channel in
+      _ = try await channel.unary("/test/Echo", [1])
+      server = running.http
+      loop = running.http.loops[0]
+    }
+    try await until { server == nil && loop == nil }
+  }
+
   @Test func `without a server calls are UNAVAILABLE; with one again they go through`() async throws {
     var port = 0
     try await withServer { server, _ in port = server.ports[0] }
