@@ -139,17 +139,20 @@ public final class CostEstimate: Sendable {
     rows <= 1 ? 0 : min(15, Int.bitWidth - (rows - 1).leadingZeroBitCount)
   }
 
-  /// Nanoseconds a run of so many rows is likely to take; zero when nothing is known. Rows not seen so far are taken to
+  /// Nanoseconds a run of so many rows is likely to take; `nil` when nothing is known. Rows not seen so far are taken to
   /// cost in proportion to the next fewer that were.
-  public func estimate(rows: Int) -> Int {
+  public func estimate(rows: Int) -> Int? {
     let wanted = CostEstimate.bucket(rows)
     var bucket = wanted
     while bucket >= 0 {
       let known = nanoseconds[bucket].load(ordering: .relaxed)
-      if known > 0 { return Int(clamping: known << UInt64(wanted - bucket)) }
+      if known > 0 {
+        let (product, overflow) = known.multipliedReportingOverflow(by: 1 << UInt64(wanted - bucket))
+        return overflow ? .max : Int(clamping: product)
+      }
       bucket -= 1
     }
-    return 0
+    return nil
   }
 
   /// A run of so many rows took so long. A longer run moves the estimate by a quarter, a shorter one by an eighth.

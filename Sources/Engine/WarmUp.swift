@@ -7,7 +7,11 @@ extension Model {
   /// parses examples, say) is left as it is: it has not failed, it was not asked anything sensible.
   public func warmUp() {
     var frame = Frame()
-    for signature in signatures { signature.warmUp(&frame) }
+    for signature in signatures {
+      // Zeros may be what a loop of the model never ends on.
+      frame.interruption = TimeLimit(seconds: 60)
+      signature.warmUp(&frame)
+    }
   }
 }
 

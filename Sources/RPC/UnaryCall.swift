@@ -213,6 +213,11 @@ public struct DetachedCall: @unchecked Sendable {
     }
   }
 
+  /// The same at once, for who is on the call's loop.
+  public func completeOnLoop(_ body: (UnaryCall) -> Void) {
+    if !isCancelled { body(call) }
+  }
+
   /// Answers with status OK; `fill` runs here, on the calling thread.
   public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
     var body = ByteBuffer()

@@ -44,16 +44,16 @@ final class GetModelStatusHandler: UnaryHandler {
     case .version(let version)?:
       statuses.removeAll { $0.version != version.value }
       if statuses.isEmpty {
-        throw Status(.notFound, "Could not find version \(version.value) of model \(spec.name)")
+        throw Status(serving: .notFound, "Could not find version \(version.value) of model \(spec.name)")
       }
     case .versionLabel(let label)?:
       guard let version = entry?.labels[label] else {
-        throw Status(.invalidArgument, "Unrecognized servable version label: \(label)")
+        throw Status(serving: .invalidArgument, "Unrecognized servable version label: \(label)")
       }
       statuses.removeAll { $0.version != version }
     case nil: break
     }
-    guard !statuses.isEmpty else { throw Status(.notFound, "Could not find any versions of model \(spec.name)") }
+    guard !statuses.isEmpty else { throw Status(serving: .notFound, "Could not find any versions of model \(spec.name)") }
     var response = Tensorflow_Serving_GetModelStatusResponse()
     response.modelVersionStatus = statuses.map { status in
       var message = Tensorflow_Serving_ModelVersionStatus()
@@ -82,7 +82,7 @@ final class GetModelMetadataHandler: UnaryHandler {
       throw Status(.invalidArgument, "GetModelMetadataRequest must specify at least one metadata_field")
     }
     if let unknown = request.metadataField.first(where: { $0 != GetModelMetadataHandler.field }) {
-      throw Status(.invalidArgument, "Metadata field \(unknown) is not supported")
+      throw Status(serving: .invalidArgument, "Metadata field \(unknown) is not supported")
     }
     let slot = try LoopState.of(call.loop).reader.snapshot.slot(request.modelSpec)
     var signatures = Tensorflow_Serving_SignatureDefMap()
@@ -113,7 +113,7 @@ extension CatalogSnapshot {
     do {
       switch select(try ModelSpec(WireMessage(bytes.rawSpan))) {
       case .slot(let slot): return slot
-      case .pending: throw Status(.unavailable, "Servable \(spec.name) is still loading")
+      case .pending: throw Status(serving: .unavailable, "Servable \(spec.name) is still loading")
       case .refused(let status): throw status
       }
     } catch let status as Status {

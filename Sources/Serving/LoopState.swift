@@ -24,11 +24,11 @@ final class LoopState {
     self.loop = loop
     self.options = options
     reader = CatalogReader(catalog)
-    frame = Frame(bytesMax: options.runBytesMax)
+    frame = Frame(bytesMax: options.inlineBytesMax, bytesKept: options.inlineBytesMax)
     waiting = WaitingRoom(capacity: options.waitingMax)
   }
 
-  /// The state of a loop that `Server` has started.
+  /// The state of a loop that `ModelServer` has started.
   static func of(_ loop: EventLoop) -> LoopState {
     guard let state = loop.context as? LoopState else { preconditionFailure("the loop was not started by Serving") }
     return state
@@ -36,13 +36,18 @@ final class LoopState {
 
   /// Lets a call wait until the catalog changes, or refuses it when too many wait already.
   func admit(_ call: UnaryCall, _ handler: PredictHandler) {
-    guard !waiting.isFull, options.waitingNanosecondsMax > 0 else {
-      return call.fail(
-        Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait for it already"))
-    }
-    let until = loop.now.advanced(byNanoseconds: UInt64(options.waitingNanosecondsMax))
-    waiting.admit(Waiting(call: call.detach(), handler: handler, until: until))
-    if waiting.count == 1 { setTimer(until) }
+    let patience = UInt64(max(0, options.waitingNanosecondsMax))
+    let entry = Waiting(call: call.detach(), handler: handler, until: loop.now.advanced(byNanoseconds: patience))
+    if patience > 0, wait(entry, call) { return }
+    call.fail(Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait already"))
+  }
+
+  /// Takes a call into the waiting room, until it is tried again or nobody waits for its answer; `false` when that is full.
+  private func wait(_ entry: Waiting, _ call: UnaryCall) -> Bool {
+    guard let ticket = waiting.admit(entry) else { return false }
+    call.onCancel = { [weak self] in self?.waiting.leave(ticket) }
+    if waiting.count == 1 { setTimer(entry.until) }
+    return true
   }
 
   /// The catalog changed: takes the new snapshot and tries those who wait once more.
@@ -52,17 +57,16 @@ final class LoopState {
   }
 
   private func retry() {
-    for entry in waiting.empty() {
-      entry.call.complete { call in LoopState.of(call.loop).retry(entry, call) }
-    }
-  }
-
-  private func retry(_ entry: Waiting, _ call: UnaryCall) {
-    if entry.until <= loop.now {
-      call.fail(Status(.unavailable, "the model is still loading"))
-    } else if entry.handler.attempt(call, self) == .pending {
-      waiting.admit(entry)
-      if waiting.count == 1 { setTimer(entry.until) }
+    // All leave before the first is answered: an answer can end a connection, and with it the calls of others in the room.
+    for entry in waiting.takeAll() {
+      entry.call.completeOnLoop { call in
+        call.onCancel = nil
+        if entry.until <= loop.now {
+          call.fail(Status(.unavailable, "the model is still loading"))
+        } else if entry.handler.attempt(call, self) == .pending, !wait(entry, call) {
+          call.fail(Status(.unavailable, "the model is still loading"))
+        }
+      }
     }
   }
 

@@ -29,7 +29,7 @@ extension CatalogSnapshot {
     case .label:
       let label = String(showing: spec.versionLabel)
       guard let version = entry.labels[label] else {
-        return .refused(Status(.invalidArgument, "Unrecognized servable version label: \(label)"))
+        return .refused(Status(serving: .invalidArgument, "Unrecognized servable version label: \(label)"))
       }
       return entry.select(version: version, spec)
     }
@@ -47,10 +47,10 @@ extension ModelSpec {
   /// The word "Servable" is what TensorFlow Serving's own tests and many clients look for.
   fileprivate var notFound: Status {
     if case .number(let version) = versionChoice { return notFound(version: version) }
-    return Status(.notFound, "Servable not found for request: Latest(\(String(showing: name)))")
+    return Status(serving: .notFound, "Servable not found for request: Latest(\(String(showing: name)))")
   }
 
   fileprivate func notFound(version: Int64) -> Status {
-    Status(.notFound, "Servable not found for request: Specific(\(String(showing: name)), \(version))")
+    Status(serving: .notFound, "Servable not found for request: Specific(\(String(showing: name)), \(version))")
   }
 }

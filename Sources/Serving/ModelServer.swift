@@ -14,7 +14,7 @@ public final class ModelServer: Sendable {
   public init(_ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration) throws(SocketError) {
     let workers = WorkerPool(
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
-      runBytesMax: options.runBytesMax)
+      bytesMax: options.workerQueueBytesMax, runBytesMax: options.runBytesMax)
     self.workers = workers
     var methods = MethodTable()
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", PredictHandler(options, workers))

@@ -22,8 +22,12 @@ public struct ServingOptions: Sendable {
   public var runBytesMax = 4 << 30
   /// Runs estimated to take longer leave the event loop for a worker.
   public var inlineNanosecondsMax = 200_000
-  /// The most runs that wait for a worker.
+  /// Runs that turn out to need more memory leave the event loop too: what fills more takes longer than a loop has.
+  public var inlineBytesMax = 16 << 20
+  /// The most runs that wait for a worker, and the most memory their requests hold.
   public var workerQueueMax = 4096
+  public var workerQueueBytesMax = 2 << 30
+  /// Workers; zero for as many as there are usable CPUs.
   public var workers = 0
   /// The most requests that wait for a loading model, on one event loop.
   public var waitingMax = 1024
@@ -40,7 +44,7 @@ struct PredictRun {
   var wanted: UInt64 = .max
   /// The wanted outputs in the request's order; `nil` for all.
   var filter: [Int]?
-  /// Extent of dimension 0 of the first input: what the run's cost is estimated by.
+  /// Extent of dimension 0 of the first input, zero when that is empty: what the run's cost is estimated by.
   var rows = 1
 }
 
@@ -65,11 +69,11 @@ extension PredictRun {
     guard let signature = spec.signatureName.byteCount == 0 ? model.defaultSignature : model.signature(spec.signatureName)
     else {
       let name = spec.signatureName.byteCount == 0 ? Model.defaultSignatureName : String(showing: spec.signatureName)
-      throw Status(.failedPrecondition, "Serving signature key \"\(name)\" not found.")
+      throw Status(serving: .failedPrecondition, "Serving signature key \"\(name)\" not found.")
     }
     if options.methodNameCheck, !Signature.predictableMethods.contains(signature.methodName) {
       throw Status(
-        .internal,
+        serving: .internal,
         "Expected prediction signature method_name to be one of {\(Signature.predictableMethods.joined(separator: ", "))}. Was: \(signature.methodName)"
       )
     }
@@ -89,7 +93,7 @@ extension PredictRun {
         }
         let tensor = try TensorProto(entry.value)
         let elements = try tensor.elements(bytesMax: options.tensorBytesMax)
-        if index == 0, elements.shape.rank > 0 { rows = elements.shape[0] }
+        if index == 0 { rows = elements.shape.rows }
         try frame.feed(index, elements)
       }
     } catch let error as RunError {
@@ -101,18 +105,24 @@ extension PredictRun {
     try feedCarefully(request, options, &frame)
   }
 
+  /// A request with more inputs too many is not listed in its answer.
+  private static let strangersMax = 1000
+
   /// The same again for a request that has fewer, more, doubled, unknown or undecodable inputs.
   private mutating func feedCarefully(
     _ request: borrowing PredictRequest, _ options: ServingOptions, _ frame: inout Frame
   ) throws(Status) {
-    let names = try request.inputNames()
     let expected = signature.inputs.map(\.alias)
+    guard request.inputCount <= expected.count + PredictRun.strangersMax else {
+      throw Status(.invalidArgument, "input size does not match signature: \(request.inputCount)!=\(expected.count)")
+    }
+    let names = try request.inputNames()
     let defaults = signature.inputs.filter { $0.defaultValue != nil }.map(\.alias)
     if names.count > expected.count || (names.count < expected.count && defaults.isEmpty) {
       let extra = names.filter { !expected.contains($0) }
       let missing = expected.filter { !names.contains($0) }
       throw Status(
-        .invalidArgument,
+        serving: .invalidArgument,
         "input size does not match signature: \(names.count)!=\(expected.count) len({\(names.joined(separator: ","))}) != len({\(expected.joined(separator: ","))}). Sent extra: {\(extra.joined(separator: ","))}. Missing but required: {\(missing.joined(separator: ","))}."
       )
     }
@@ -123,18 +133,18 @@ extension PredictRun {
         if let entry = try request.inputs.entry(key.rawSpan) {
           used.append(input.alias)
           let elements = try TensorProto(entry.value).elements(bytesMax: options.tensorBytesMax)
-          if index == 0, elements.shape.rank > 0 { rows = elements.shape[0] }
+          if index == 0 { rows = elements.shape.rows }
           try frame.feed(index, elements)
           continue
         }
       } catch let error as RunError {
         throw Status(error)
       } catch {
-        throw Status(.invalidArgument, "tensor parsing error: \(input.alias)")
+        throw Status(serving: .invalidArgument, "tensor parsing error: \(input.alias)")
       }
       guard let value = input.defaultValue else {
         throw Status(
-          .invalidArgument,
+          serving: .invalidArgument,
           "Signature input alias: \(input.alias)(feed name: \(input.tensorName)) not found in request and no default value provided. Inputs expected to be in the request {\(names.joined(separator: ","))}, or default input alias set: \(defaults.joined(separator: ","))"
         )
       }
@@ -142,7 +152,7 @@ extension PredictRun {
     }
     guard used.count == names.count else {
       throw Status(
-        .invalidArgument,
+        serving: .invalidArgument,
         "Inputs contains invalid name. Used request inputs: \(used.joined(separator: ",")), request input: \(names.joined(separator: ","))"
       )
     }
@@ -157,11 +167,11 @@ extension PredictRun {
         guard let index = signature.outputIndex(of: name) else {
           let outputs = signature.outputs.map(\.alias).joined(separator: ",")
           throw Status(
-            .invalidArgument,
+            serving: .invalidArgument,
             "output tensor alias not found in signature: \(String(showing: name)) Outputs expected to be in the set {\(outputs)}.")
         }
         guard !chosen.contains(index) else {
-          throw Status(.invalidArgument, "duplicate output tensor alias: \(String(showing: name))")
+          throw Status(serving: .invalidArgument, "duplicate output tensor alias: \(String(showing: name))")
         }
         chosen.append(index)
         wanted |= 1 << UInt64(min(index, 63))
@@ -182,6 +192,11 @@ extension PredictRun {
       }
     }
   }
+}
+
+extension Shape {
+  /// What a run's cost is estimated by: see `PredictRun.rows`.
+  fileprivate var rows: Int { rank == 0 ? 1 : count == 0 ? 0 : self[0] }
 }
 
 extension PredictRequest {

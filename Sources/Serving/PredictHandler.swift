@@ -1,7 +1,7 @@
 // Predict, from a call to an answer. Three ways lead there:
 //
 //   at once     the run is cheap: it happens here, on the loop that read the request. No queue, no wake-up, no lock.
-//   by worker   the run is dear: a worker takes the call with a lease on the slot, and the answer comes back to the loop.
+//   by worker   the run is dear, or nobody knows: a worker takes the call with a lease on the slot, and the answer comes back to the loop.
 //   later       the model is on its way: the call waits in the loop's waiting room and is tried again when the catalog changes.
 internal import Catalog
 internal import Engine
@@ -54,26 +54,36 @@ final class PredictHandler: UnaryHandler {
   private func serve(
     _ call: UnaryCall, _ request: borrowing PredictRequest, _ slot: Slot, _ state: LoopState
   ) throws(Status) {
-    let run = try PredictRun(request, slot.model, options, feeding: &state.frame)
-    if run.signature.cost.estimate(rows: run.rows) > options.inlineNanosecondsMax {
-      let job = PredictJob(call.detach(), Lease(slot), options)
-      guard workers.submit(job) else {
-        throw Status(.resourceExhausted, "\(options.workerQueueMax) requests wait for a worker already")
+    do throws(Status) {
+      let run = try PredictRun(request, slot.model, options, feeding: &state.frame)
+      if run.isCheap(options) {
+        try run.execute(&state.frame)
+        let spec = run.responseSpec(request.modelSpec, slot)
+        let layout = PredictResponseLayout(run, spec, options, state.frame)
+        return call.reply(byteCount: layout.byteCount) { output in layout.append(spec, state.frame, to: &output) }
       }
-      return
+    } catch where error.code == .resourceExhausted {
+      // It needs more memory than a loop gives. What a cheap run has done so far may be done again.
     }
-    try run.execute(&state.frame)
-    let spec = run.responseSpec(request.modelSpec, slot)
-    let layout = PredictResponseLayout(run, spec, options, state.frame)
-    call.reply(byteCount: layout.byteCount) { output in layout.append(spec, state.frame, to: &output) }
+    guard workers.submit(PredictJob(call.detach(), Lease(slot), options)) else {
+      throw Status(.resourceExhausted, "too many requests wait for a worker already")
+    }
   }
 }
 
 extension PredictRun {
+  /// Whether the loop itself can run it: it is known to take little, and nothing in the request can make it take long.
+  func isCheap(_ options: ServingOptions) -> Bool {
+    guard signature.plan.isPlain, let estimate = signature.cost.estimate(rows: rows) else { return false }
+    return estimate <= options.inlineNanosecondsMax
+  }
+
   /// Runs the plan, and remembers what it took.
   func execute(_ frame: inout Frame) throws(Status) {
     let start = MonotonicTime.now
     do { try frame.run(signature.plan, wanted: wanted) } catch { throw Status(error) }
+    // A run on nothing, or of some outputs only, says little about the others.
+    guard rows > 0, filter == nil else { return }
     signature.cost.record(rows: rows, nanoseconds: Int(clamping: MonotonicTime.now.nanoseconds(since: start)))
   }
 
@@ -92,11 +102,13 @@ final class PredictJob: WorkerJob {
   private let call: DetachedCall
   private let lease: Lease
   private let options: ServingOptions
+  let byteCount: Int
 
   init(_ call: DetachedCall, _ lease: consuming Lease, _ options: ServingOptions) {
     self.call = call
     self.lease = lease
     self.options = options
+    byteCount = call.message.byteCount
   }
 
   func run(_ frame: inout Frame) {

@@ -6,6 +6,8 @@ internal import Threads
 
 /// Work for a worker.
 protocol WorkerJob: AnyObject, Sendable {
+  /// The memory the job holds while it waits.
+  var byteCount: Int { get }
   /// Runs on a worker's thread, with its frame.
   func run(_ frame: inout Frame)
 }
@@ -13,16 +15,20 @@ protocol WorkerJob: AnyObject, Sendable {
 /// Threads, each with a frame, and the queue before them.
 final class WorkerPool: Sendable {
   private struct Queue {
-    var jobs: [any WorkerJob] = []
+    /// From `head` on those that wait; before it, places that are free.
+    var jobs: [(any WorkerJob)?] = []
     var head = 0
+    var byteCount = 0
     var stopped = false
 
     var count: Int { jobs.count - head }
 
     mutating func next() -> (any WorkerJob)? {
-      guard head < jobs.count else { return nil }
-      let job = jobs[head]
+      guard head < jobs.count, let job = jobs[head] else { return nil }
+      // The queue keeps nothing of a job that was taken: neither its request nor its lease.
+      jobs[head] = nil
       head += 1
+      byteCount -= job.byteCount
       if head == jobs.count || head > 1024 {
         jobs.removeFirst(head)
         head = 0
@@ -34,10 +40,16 @@ final class WorkerPool: Sendable {
   private let queue = Mutex(Queue())
   private let available = Semaphore()
   private let capacity: Int
+  private let bytesMax: Int
   private let threads: Mutex<[SystemThread]>
 
-  init(threads count: Int, capacity: Int, runBytesMax: Int) {
+  /// - Parameters:
+  ///   - capacity: the most jobs that wait.
+  ///   - bytesMax: the most memory waiting jobs hold; a single one may hold more.
+  ///   - runBytesMax: the most memory a run may hold.
+  init(threads count: Int, capacity: Int, bytesMax: Int = .max, runBytesMax: Int) {
     self.capacity = capacity
+    self.bytesMax = bytesMax
     threads = Mutex([])
     for index in 0..<count {
       let thread = SystemThread(named: "worker-\(index)") { [self] in
@@ -52,7 +64,9 @@ final class WorkerPool: Sendable {
   func submit(_ job: some WorkerJob) -> Bool {
     let taken = queue.withLock { queue -> Bool in
       guard queue.count < capacity, !queue.stopped else { return false }
+      guard queue.count == 0 || job.byteCount <= bytesMax - queue.byteCount else { return false }
       queue.jobs.append(job)
+      queue.byteCount += job.byteCount
       return true
     }
     if taken { available.signal() }

@@ -54,7 +54,8 @@ extension Subgraph {
     return folded
   }
 
-  /// The node's outputs, or `nil` when they are better computed at run time: too large, or an error that is the request's.
+  /// The node's outputs, or `nil` when they are better computed at run time: too large, too slow (a loop without end),
+  /// or an error that is the request's.
   private func fold(
     _ node: Node, _ definition: KernelDefinition, _ constants: [Tensor], _ outputCount: Int, _ session: Session,
     _ frame: inout Frame
@@ -69,8 +70,10 @@ extension Subgraph {
           firstRelease: 0, releaseCount: 0, lastUses: 0, neededBy: .max)
       ],
       operands: (0..<constants.count).map { ~Int32($0) }, releases: [], outputs: (0..<outputCount).map { Int32($0) },
-      leftovers: [], constants: constants, kernels: [kernel], names: [node.name], ops: [node.op])
+      leftovers: [], constants: constants, kernels: [kernel], names: [node.name], ops: [node.op],
+      isPlain: false)
     frame.begin(plan)
+    frame.interruption = TimeLimit(seconds: 1)
     do { try frame.run(plan) } catch { return nil }
     let limit = constants.reduce(Subgraph.growthMax) { $0 + $1.byteCount }
     var outputs: [Tensor] = []

@@ -27,6 +27,12 @@ extension Subgraph {
     let functions: [String: Function]
     let registry: KernelRegistry
     var nodes: [Node] = []
+    private var visited = 0
+
+    init(functions: [String: Function], registry: KernelRegistry) {
+      self.functions = functions
+      self.registry = registry
+    }
 
     /// Where the outputs of a body's nodes are found now. A plain node has one entry for as many outputs as it has.
     struct Placement {
@@ -63,7 +69,9 @@ extension Subgraph {
       guard depth < Subgraph.depthMax else {
         throw GraphError(.unsupported, "functions call each other more than \(Subgraph.depthMax) deep", node: prefix)
       }
-      guard nodes.count + order.count <= Subgraph.nodesMax else {
+      // Every node that is visited counts: functions that only call each other place none.
+      visited += order.count
+      guard visited <= Subgraph.nodesMax else {
         throw GraphError(.unsupported, "the graph has more than \(Subgraph.nodesMax) nodes when its calls are inlined")
       }
       var placement = Placement(count: body.count)

@@ -59,6 +59,9 @@ public final class Plan: Sendable {
   public let names: [String]
   /// The ops of the steps, for people and tests.
   public let ops: [String]
+  /// Whether a run is its steps, once each, and leaves nothing behind: no loops, no state that is changed. How long it takes
+  /// is bounded by what it writes, and running it again does no harm.
+  public let isPlain: Bool
   private let owners: [Kernel]
   private let constants: [Tensor]
   /// What the kernels keep of constants in a form of their own; several plans may share it.
@@ -66,7 +69,8 @@ public final class Plan: Sendable {
 
   init(
     inputCount: Int, slotCount: Int, steps: [Step], operands: [Int32], releases: [Release], outputs: [Int32],
-    leftovers: [Int32], constants: [Tensor], packed: [any PackedStorage] = [], kernels: [Kernel], names: [String], ops: [String]
+    leftovers: [Int32], constants: [Tensor], packed: [any PackedStorage] = [], kernels: [Kernel], names: [String], ops: [String],
+    isPlain: Bool
   ) {
     self.inputCount = inputCount
     self.slotCount = slotCount
@@ -83,6 +87,7 @@ public final class Plan: Sendable {
     self.kernels = FixedArray(kernels.map { KernelReference(kernel: $0) })
     self.names = names
     self.ops = ops
+    self.isPlain = isPlain
   }
 
   /// How many values the plan gives.

@@ -75,6 +75,7 @@ struct Planner {
     var operands: [Int32] = []
     var releases: [Release] = []
     var kernels: [Kernel] = []
+    var isPlain = true
     // What a kernel has packed it does not read: in its place stands an empty tensor, the last of the constants.
     let absent = ~Int32(constants.count)
     var packed: [any PackedStorage] = []
@@ -103,6 +104,7 @@ struct Planner {
       let context = NodeContext(
         node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
+      if isPlain { isPlain = try self.isPlain(node, definition) }
       for j in definition.packs where j < known.count {
         if let tensor = known[j] { packed += session.packed.storage(of: tensor) }
       }
@@ -121,7 +123,18 @@ struct Planner {
     return Plan(
       inputCount: subgraph.inputs.count, slotCount: Int(slotCount), steps: steps, operands: operands,
       releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, packed: packed,
-      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op })
+      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain)
+  }
+
+  /// Whether the step runs once and changes nothing. `Assert` only refuses; a branch is what its functions are.
+  private func isPlain(_ node: Node, _ definition: KernelDefinition) throws(GraphError) -> Bool {
+    var functions: [FunctionReference] = []
+    for attribute in node.attributes.values { attribute.collect(&functions) }
+    if functions.isEmpty { return definition.effect != .writes || node.op == "Assert" }
+    guard ["If", "StatelessIf", "Case", "StatelessCase"].contains(node.op) else { return false }
+    // The kernel has had them made.
+    for function in functions where !(try session.plan(function).isPlain) { return false }
+    return true
   }
 
   /// For each node the outputs (by bit) it works for. A target works for all.
@@ -133,5 +146,16 @@ struct Planner {
       for input in subgraph.nodes[i].inputs { masks[input.node] |= masks[i] }
     }
     return masks
+  }
+}
+
+extension Attribute {
+  /// The functions the attribute names.
+  fileprivate func collect(_ functions: inout [FunctionReference]) {
+    switch self {
+    case .function(let reference): functions.append(reference)
+    case .list(let elements): for element in elements { element.collect(&functions) }
+    default: break
+    }
   }
 }

@@ -2,6 +2,8 @@
 // by the next step that fits. When a run needed more than the chunk held, the next run starts with a chunk that holds all:
 // after the first run of a plan nothing is allocated any more.
 
+internal import Glibc
+
 /// The memory of one run at a time. Blocks are counted: a reshape shares its input's block.
 @safe struct Arena: ~Copyable {
   @safe struct Block: BitwiseCopyable {
@@ -25,10 +27,16 @@
     @unsafe var base: UnsafeMutableRawPointer
     var byteCount: Int
 
-    init(byteCount: Int) {
-      unsafe base = .allocate(byteCount: byteCount, alignment: Arena.alignment)
+    /// `nil` when the machine has no such memory: how much a run asks for is its request's to say.
+    init?(byteCount: Int) {
+      var fresh: UnsafeMutableRawPointer?
+      // The alignment is a power of two, and `fresh` is written on success only.
+      guard unsafe posix_memalign(&fresh, Arena.alignment, byteCount) == 0, let base = unsafe fresh else { return nil }
+      unsafe self.base = base
       self.byteCount = byteCount
     }
+
+    func free() { unsafe Glibc.free(base) }
   }
 
   static let alignment = 64
@@ -39,16 +47,16 @@
     self.bytesKept = bytesKept
   }
 
-  deinit { for chunk in chunks { unsafe chunk.base.deallocate() } }
+  deinit { for chunk in chunks { chunk.free() } }
 
   /// Forgets every block of the run before.
   mutating func reset() {
     blocks.removeAll(keepingCapacity: true)
     free.removeAll(keepingCapacity: true)
     if chunks.count > 1 || bytesThisRun > bytesKept {
-      for chunk in chunks { unsafe chunk.base.deallocate() }
+      for chunk in chunks { chunk.free() }
       chunks.removeAll(keepingCapacity: true)
-      if bytesThisRun <= bytesKept { chunks.append(Chunk(byteCount: (bytesThisRun * 5 / 4 + 4095) & ~4095)) }
+      if bytesThisRun <= bytesKept, let chunk = Chunk(byteCount: (bytesThisRun * 5 / 4 + 4095) & ~4095) { chunks.append(chunk) }
     }
     cursor = 0
     bytesThisRun = 0
@@ -77,7 +85,8 @@
     }
     guard size <= bytesMax - bytesThisRun else { throw exhausted(byteCount) }
     if chunks.isEmpty || cursor + size > chunks[chunks.count - 1].byteCount {
-      chunks.append(Chunk(byteCount: max(size, Arena.firstChunk)))
+      guard let chunk = Chunk(byteCount: max(size, Arena.firstChunk)) else { throw exhausted(byteCount) }
+      chunks.append(chunk)
       cursor = 0
     }
     let base = unsafe chunks[chunks.count - 1].base + cursor

@@ -12,6 +12,13 @@ public protocol Interruption: AnyObject, Sendable {
   var reason: RunError.Code? { get }
 }
 
+/// Gives up when some time is over: for runs at load, which nobody's deadline ends.
+final class TimeLimit: Interruption {
+  private let end: Int
+  init(seconds: Int) { end = monotonicNanoseconds() + seconds * 1_000_000_000 }
+  var reason: RunError.Code? { monotonicNanoseconds() < end ? nil : .deadlineExceeded }
+}
+
 /// The memory of one run at a time, and the kernel's face to it.
 @safe public struct Frame: ~Copyable {
   var arena: Arena
@@ -118,7 +125,7 @@ public protocol Interruption: AnyObject, Sendable {
     for i in 0..<plan.steps.count {
       let next = plan.steps[i]
       if next.neededBy & wanted != 0 {
-        if let reason = interruption?.reason { throw RunError(reason, "the run was stopped before it ended") }
+        if let reason = interruption?.reason { throw Frame.stopped(reason) }
         step = next
         // What the kernel leaves unwritten reads as an empty tensor.
         for output in 0..<Int(next.outputCount) { unsafe values[base + Int(next.firstOutput) + output] = .absent }
@@ -139,6 +146,10 @@ public protocol Interruption: AnyObject, Sendable {
         }
       }
     }
+  }
+
+  private static func stopped(_ reason: RunError.Code) -> RunError {
+    RunError(reason, "the run was stopped before it ended")
   }
 
   // MARK: What a kernel sees
@@ -191,8 +202,20 @@ public protocol Interruption: AnyObject, Sendable {
 
   /// An output of the step that is a tensor somebody owns: a variable's value. It is kept alive for the run.
   public mutating func output(_ index: Int, _ tensor: Tensor) {
+    var value = unsafe Value(tensor)
+    value.owner = borrowed.count
     borrowed.append(tensor)
-    _ = set(index, unsafe Value(tensor))
+    _ = set(index, value)
+  }
+
+  /// The tensor an input is, whole and unchanged, when a step before gave one that somebody owns (`RestoreV2`): a variable
+  /// takes it over without a copy.
+  func owner(of index: Int) -> Tensor? {
+    let value = input(index)
+    guard let owner = value.owner, borrowed[owner].dtype == value.dtype, borrowed[owner].shape == value.shape else {
+      return nil
+    }
+    return borrowed[owner]
   }
 
   /// Memory for the step alone, gone with the run; aligned to a cache line, contents unspecified.
@@ -214,10 +237,14 @@ public protocol Interruption: AnyObject, Sendable {
   /// Runs a function's plan on values of this run: what `If`, `While` and calls are made of.
   /// The results are returned with a use each, which the caller gives on by `adopt` or back by `release`.
   public mutating func call(_ plan: borrowing Plan, _ arguments: [Value]) throws(RunError) -> [Value] {
-    precondition(arguments.count == plan.inputCount)
+    guard arguments.count == plan.inputCount else {
+      throw .internal("a function of \(plan.inputCount) arguments is called with \(arguments.count)")
+    }
     guard depth < Frame.depthMax else {
       throw RunError(.invalidArgument, "functions call each other more than \(Frame.depthMax) deep")
     }
+    // A loop over functions without steps is to end as well.
+    if let reason = interruption?.reason { throw Frame.stopped(reason) }
     let outer = unsafe (base: base, top: top, step: step, constants: constants, operands: operands)
     base = top
     top += plan.slotCount
