@@ -31,6 +31,7 @@ let package = Package(
     .library(name: "MartletClient", targets: ["Client"]),
     .library(name: "MartletTransport", targets: ["HTTP", "RPC"]),
     .library(name: "MartletWire", targets: ["Wire", "Messages", "Tensors"]),
+    .library(name: "MartletKernels", targets: ["CKernels"]),
     .library(name: "MartletEngine", targets: ["Engine", "Formats"]),
   ],
   dependencies: [
@@ -40,7 +41,6 @@ let package = Package(
   targets: [
     // System libraries: a module map and a shim header, nothing else.
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // C for what Swift cannot reach.
     .target(name: "CLinux", cSettings: optimizedC),
@@ -58,7 +58,7 @@ let package = Package(
 
     // Models: bytes on disk become a slot.
     .target(
-      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
+      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "Telemetry"], swiftSettings: swift),
     .target(
       name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),

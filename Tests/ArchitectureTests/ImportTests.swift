@@ -10,7 +10,7 @@ private let arrows: [String: Set<String>] = [
   "Wire": [],
   "Messages": ["Wire", "Tensors"],
   "Schemas": ["SwiftProtobuf", "Foundation", "FoundationEssentials"],
-  "Engine": ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry", "Synchronization", "Glibc"],
+  "Engine": ["Tensors", "Messages", "Wire", "CKernels", "Telemetry", "Synchronization", "Glibc"],
   "Formats": ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux", "CKernels", "Synchronization", "Glibc", "Foundation", "SwiftProtobuf"],
   "Catalog": ["Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
