@@ -12,8 +12,6 @@
 #include <string.h>
 #include <tgmath.h>
 
-#include "clones.h"
-
 // What one body says for every type is idle for some: an unused type name, `b < 0` of an unsigned, a loop of libm calls that
 // cannot become vector code.
 #pragma clang diagnostic ignored "-Wunused-local-typedef"
