@@ -1,9 +1,9 @@
 // What a fuzzer, and the test that replays its corpus, does with bytes: reads them by every way in, and follows each to
 // the end. Nothing may trap; a thrown error is an answer.
 
-public import Messages
+import Messages
 import Tensors
-public import Wire
+import Wire
 
 /// The ways in, by the name of their corpus.
 public enum FuzzEntry: String, CaseIterable, Sendable {
