@@ -111,7 +111,21 @@ let package = Package(
     .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
-    .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    .testTarget(
+      name: "ServingTests",
+      dependencies: [
+        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ClientTests",
+      dependencies: [
+        "Client", "HTTP", "Tensors", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "HTTP", "Tensors"], swiftSettings: swift),
+    .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(
       name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",
