@@ -10,11 +10,8 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
-  .unsafeFlags(["-enable-cmo-everything"], .when(configuration: .release)),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
-
-// With everything inlined across modules, each of them holds its own copy of what it specialised.
-let linker: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"], .when(configuration: .release))]
 
 let package = Package(
   name: "martlet-load-tests",
@@ -22,12 +19,10 @@ let package = Package(
   targets: [
     // Our parser beside protobuf's C++ and C, on the payloads those parse.
     .executableTarget(
-      name: "parser-bench", dependencies: [.product(name: "MartletWire", package: "martlet")], swiftSettings: swift,
-      linkerSettings: linker),
+      name: "parser-bench", dependencies: [.product(name: "MartletWire", package: "martlet")], swiftSettings: swift),
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
-      name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift,
-      linkerSettings: linker),
+      name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -5,8 +5,12 @@
 #include "clones.h"
 #include "vmath.h"
 
+// Some of the loops call libm and stay as they are.
+#pragma clang diagnostic ignored "-Wpass-failed"
+
 #define EACH(expression)                                                                                                   \
-  for (size_t i = 0; i < n; i++) {                                                                                         \
+  FOR_EACH(i, n)                                                                                                           \
+  {                                                                                                                        \
     const REAL v = x[i];                                                                                                   \
     out[i] = (expression);                                                                                                 \
   }                                                                                                                        \
@@ -76,7 +80,7 @@ void ck_activate_f64(enum ck_activation activation, double alpha, size_t n, cons
           for (size_t j = 0; j < PARTS; j++) sums[j] += EXP(x[i + j] - high);                                              \
         for (; i < columns; i++) sums[0] += EXP(x[i] - high);                                                              \
       } else {                                                                                                             \
-        for (size_t j = 0; j < columns; j++) out[j] = EXP(x[j] - high);                                                    \
+        FOR_EACH(j, columns) out[j] = EXP(x[j] - high);                                                                    \
         for (i = 0; i + PARTS <= columns; i += PARTS)                                                                      \
           for (size_t j = 0; j < PARTS; j++) sums[j] += out[i + j];                                                        \
         for (; i < columns; i++) sums[0] += out[i];                                                                        \
@@ -85,7 +89,7 @@ void ck_activate_f64(enum ck_activation activation, double alpha, size_t n, cons
       for (size_t j = 0; j < PARTS; j++) sum += sums[j];                                                                   \
       if (logarithm) {                                                                                                     \
         const REAL shift = LOG(sum);                                                                                       \
-        for (size_t j = 0; j < columns; j++) out[j] = x[j] - high - shift;                                                 \
+        FOR_EACH(j, columns) out[j] = x[j] - high - shift;                                                                 \
       } else {                                                                                                             \
         for (size_t j = 0; j < columns; j++) out[j] /= sum;                                                                \
       }                                                                                                                    \
@@ -100,13 +104,15 @@ SOFTMAX(f64, double, exp, log)
   {                                                                                                                        \
     for (size_t r = 0; r < rows; r++, x += columns, out += columns)                                                        \
       if (scale)                                                                                                           \
-        for (size_t c = 0; c < columns; c++) {                                                                             \
+        FOR_EACH(c, columns)                                                                                               \
+        {                                                                                                                  \
           REAL v = x[c] * scale[c] + offset[c];                                                                            \
           v = low > v ? low : v;                                                                                           \
           out[c] = high < v ? high : v;                                                                                    \
         }                                                                                                                  \
       else                                                                                                                 \
-        for (size_t c = 0; c < columns; c++) {                                                                             \
+        FOR_EACH(c, columns)                                                                                               \
+        {                                                                                                                  \
           REAL v = x[c] + offset[c];                                                                                       \
           v = low > v ? low : v;                                                                                           \
           out[c] = high < v ? high : v;                                                                                    \

@@ -78,41 +78,87 @@ void ck_patches(
 SCATTER(f32, float)
 SCATTER(f64, double)
 
-// Sums of this many channels stay in registers while the window's taps pass.
-#define BLOCK 32
+// Depthwise. Vectors of channels, and for each several neighbouring pixels at once, so that a vector of the filter is read once
+// for all of them. Where the window reaches beyond the image's left or right, pixels come one by one.
+#define PIXELS 4
 
-#define DEPTHWISE(suffix, REAL)                                                                                            \
+#define DEPTHWISE(suffix, REAL, LANES)                                                                                     \
+  typedef REAL vector_##suffix __attribute__((vector_size(LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));       \
+                                                                                                                           \
+  struct depthwise_##suffix {                                                                                              \
+    const REAL *x, *filter, *bias;                                                                                         \
+    REAL *out;                                                                                                             \
+    REAL low, high;                                                                                                        \
+    size_t channels, multiplier;                                                                                           \
+    /* Taps, and the distances of their pixels and of the output's. */                                                     \
+    struct taps v, h;                                                                                                      \
+    size_t width, down, across, next;                                                                                      \
+  };                                                                                                                       \
+                                                                                                                           \
+  static inline __attribute__((always_inline)) REAL held_##suffix(REAL x, REAL low, REAL high)                             \
+  {                                                                                                                        \
+    x = low > x ? low : x;                                                                                                 \
+    return high < x ? high : x;                                                                                            \
+  }                                                                                                                        \
+                                                                                                                           \
+  static inline __attribute__((always_inline)) void pixels_##suffix(const struct depthwise_##suffix *d, const int pixels)  \
+  {                                                                                                                        \
+    typedef vector_##suffix V;                                                                                             \
+    const size_t outputs = d->channels * d->multiplier;                                                                    \
+    size_t c = 0;                                                                                                          \
+    for (; d->multiplier == 1 && c + LANES <= outputs; c += LANES) {                                                       \
+      V sum[PIXELS];                                                                                                       \
+      const V start = d->bias ? *(const V *)(d->bias + c) : (V){0};                                                        \
+      for (int p = 0; p < pixels; p++) sum[p] = start;                                                                     \
+      for (size_t ky = d->v.from; ky < d->v.to; ky++)                                                                      \
+        for (size_t kx = d->h.from; kx < d->h.to; kx++) {                                                                  \
+          const REAL *x = d->x + (ky - d->v.from) * d->down + (kx - d->h.from) * d->across + c;                            \
+          const V f = *(const V *)(d->filter + (ky * d->width + kx) * outputs + c);                                        \
+          for (int p = 0; p < pixels; p++) sum[p] += *(const V *)(x + p * d->next) * f;                                    \
+        }                                                                                                                  \
+      for (int p = 0; p < pixels; p++)                                                                                     \
+        for (int l = 0; l < LANES; l++) d->out[p * outputs + c + l] = held_##suffix(sum[p][l], d->low, d->high);           \
+    }                                                                                                                      \
+    for (int p = 0; p < pixels; p++)                                                                                       \
+      for (size_t i = c; i < outputs; i++) {                                                                               \
+        REAL sum = d->bias ? d->bias[i] : 0;                                                                               \
+        for (size_t ky = d->v.from; ky < d->v.to; ky++)                                                                    \
+          for (size_t kx = d->h.from; kx < d->h.to; kx++)                                                                  \
+            sum += d->x[p * d->next + (ky - d->v.from) * d->down + (kx - d->h.from) * d->across + i / d->multiplier] *     \
+                   d->filter[(ky * d->width + kx) * outputs + i];                                                          \
+        d->out[p * outputs + i] = held_##suffix(sum, d->low, d->high);                                                     \
+      }                                                                                                                    \
+  }                                                                                                                        \
+                                                                                                                           \
   CLONES void ck_depthwise_##suffix(                                                                                       \
       const struct ck_window *w, const REAL *image, const REAL *filter, size_t multiplier, const REAL *bias, REAL low,     \
       REAL high, size_t y, REAL *row)                                                                                      \
   {                                                                                                                        \
-    const size_t channels = w->channels, outputs = channels * multiplier;                                                  \
-    const struct taps v = taps(w, 1, y);                                                                                   \
-    for (size_t p = 0; p < w->positions[2]; p++, row += outputs) {                                                         \
-      const struct taps h = taps(w, 2, p);                                                                                 \
-      const REAL *corner = image + ((size_t)v.at * w->image[2] + (size_t)h.at) * w->pixel_stride;                          \
-      const size_t down = w->dilation[1] * w->image[2] * w->pixel_stride, across = w->dilation[2] * w->pixel_stride;       \
-      for (size_t c = 0; c < outputs; c += BLOCK) {                                                                        \
-        const size_t n = outputs - c < BLOCK ? outputs - c : BLOCK;                                                        \
-        REAL sum[BLOCK] = {0};                                                                                             \
-        for (size_t ky = v.from; ky < v.to; ky++)                                                                          \
-          for (size_t kx = h.from; kx < h.to; kx++) {                                                                      \
-            const REAL *x = corner + (ky - v.from) * down + (kx - h.from) * across;                                        \
-            const REAL *f = filter + (ky * w->extent[2] + kx) * outputs + c;                                               \
-            if (multiplier != 1)                                                                                           \
-              for (size_t i = 0; i < n; i++) sum[i] += x[(c + i) / multiplier] * f[i];                                     \
-            else if (n == BLOCK)                                                                                           \
-              for (size_t i = 0; i < BLOCK; i++) sum[i] += x[c + i] * f[i];                                                \
-            else                                                                                                           \
-              for (size_t i = 0; i < n; i++) sum[i] += x[c + i] * f[i];                                                    \
-          }                                                                                                                \
-        for (size_t i = 0; i < n; i++) {                                                                                   \
-          REAL value = bias ? sum[i] + bias[c + i] : sum[i];                                                               \
-          value = low > value ? low : value;                                                                               \
-          row[c + i] = high < value ? high : value;                                                                        \
-        }                                                                                                                  \
+    struct depthwise_##suffix d = {                                                                                        \
+        .filter = filter, .bias = bias, .low = low, .high = high, .channels = w->channels, .multiplier = multiplier,       \
+        .v = taps(w, 1, y), .width = w->extent[2], .down = w->dilation[1] * w->image[2] * w->pixel_stride,                 \
+        .across = w->dilation[2] * w->pixel_stride, .next = w->stride[2] * w->pixel_stride};                               \
+    size_t p = 0;                                                                                                          \
+    while (p < w->positions[2]) {                                                                                          \
+      d.h = taps(w, 2, p);                                                                                                 \
+      d.x = image + ((size_t)d.v.at * w->image[2] + (size_t)d.h.at) * w->pixel_stride;                                     \
+      d.out = row + p * w->channels * multiplier;                                                                          \
+      if (p + PIXELS <= w->positions[2] && all_inside(w, p) && all_inside(w, p + PIXELS - 1)) {                            \
+        pixels_##suffix(&d, PIXELS);                                                                                       \
+        p += PIXELS;                                                                                                       \
+      } else {                                                                                                             \
+        pixels_##suffix(&d, 1);                                                                                            \
+        p++;                                                                                                               \
       }                                                                                                                    \
     }                                                                                                                      \
   }
-DEPTHWISE(f32, float)
-DEPTHWISE(f64, double)
+
+// Whether the window at a position of its width lies within the image.
+static int all_inside(const struct ck_window *w, size_t position)
+{
+  const struct taps t = taps(w, 2, position);
+  return t.from == 0 && t.to == w->extent[2];
+}
+
+DEPTHWISE(f32, float, 16)
+DEPTHWISE(f64, double, 8)

@@ -10,17 +10,14 @@
 #include <string.h>
 #include <tgmath.h>
 
+#include "clones.h"
+
 // What one body says for every type is idle for some: an unused type name, `b < 0` of an unsigned, a loop of libm calls that
 // cannot become vector code.
 #pragma clang diagnostic ignored "-Wunused-local-typedef"
 #pragma clang diagnostic ignored "-Wtautological-compare"
 #pragma clang diagnostic ignored "-Wpass-failed"
 
-#if defined(__x86_64__)
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CLONES
-#endif
 #define OVERLOAD static inline __attribute__((overloadable, always_inline))
 // `out` is either another array or exactly an input: element i never depends on an earlier one.
 #define FOR_EACH(n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)

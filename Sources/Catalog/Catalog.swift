@@ -29,7 +29,13 @@ public final class Catalog: Sendable {
   }
   private let state = Mutex(State())
   private let lastEpoch = Atomic<UInt64>(0)
-  private let onAcknowledge = Mutex<(@Sendable () -> Void)?>(nil)
+  private let writer = AtomicLazyReference<Writer>()
+
+  /// Whom to tell what readers did.
+  private final class Writer: Sendable {
+    let notify: @Sendable () -> Void
+    init(_ notify: @escaping @Sendable () -> Void) { self.notify = notify }
+  }
 
   public init() {}
 
@@ -80,8 +86,10 @@ public final class Catalog: Sendable {
   }
 
   /// Has `notify` called when a reader acknowledged an epoch or went away, on its thread: the writer asks `acknowledged()`.
-  public func onAcknowledge(_ notify: (@Sendable () -> Void)?) {
-    onAcknowledge.withLock { $0 = notify }
+  /// For the writer, once.
+  public func onAcknowledge(_ notify: @escaping @Sendable () -> Void) {
+    let writer = Writer(notify)
+    precondition(self.writer.storeIfNil(writer) === writer, "a catalog has one writer")
   }
 
   // MARK: Readers
@@ -101,10 +109,7 @@ public final class Catalog: Sendable {
   }
 
   /// Once per reader and publication, never per request.
-  func readerMoved() {
-    let notify = onAcknowledge.withLock { $0 }
-    notify?()
-  }
+  func readerMoved() { writer.load()?.notify() }
 }
 
 /// Where the catalog and one reader meet.

@@ -18,7 +18,23 @@ internal import Glibc
     if !reserve(capacity) { fatalError("out of memory for \(capacity) bytes") }
   }
 
+  /// - Precondition: `base` came from `release` of a buffer of this capacity.
+  init(adopting base: UnsafeMutableRawPointer, capacity: Int) {
+    unsafe self.base = unsafe base
+    self.capacity = capacity
+  }
+
   deinit { unsafe free(base) }
+
+  /// Gives the memory away, and the duty to free it.
+  mutating func release() -> UnsafeMutableRawPointer? {
+    defer {
+      unsafe base = nil
+      capacity = 0
+      count = 0
+    }
+    return unsafe base
+  }
 
   public var bytes: RawSpan {
     @_lifetime(borrow self)

@@ -59,6 +59,8 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  /// Large buffers between messages.
+  public var buffers: BufferPool
 
   public convenience init(index: Int = 0, limits: Limits = Limits()) throws(SocketError) {
     self.init(
@@ -74,6 +76,7 @@ struct ReadyFlags: OptionSet {
     timers = TimerWheel(now: .now)
     unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
     outbox = Outbox()
+    buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)
     watch(self.wakeUp, self.wakeUp.socket.fd, .readable)
   }
 

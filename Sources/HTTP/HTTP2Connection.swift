@@ -23,6 +23,10 @@ public protocol ConnectionObserver: AnyObject {
 @safe public final class HTTP2Connection: EventSource {
   private enum State { case connecting, open, closed }
 
+  /// Declared before the loop, whose memory it uses: deleted first.
+  private var session: HTTP2Session?
+  /// The session's pointer, nil once it is deleted.
+  private var sessionHandle: OpaquePointer?
   public let loop: EventLoop
   public let peer: String
   let role: HTTP2Session.Role
@@ -31,9 +35,6 @@ public protocol ConnectionObserver: AnyObject {
   private var observer: (any ConnectionObserver)?
   private let onClose: (() -> Void)?
   private var socket: Socket
-  private var session: HTTP2Session?
-  /// The session's pointer, nil once it is deleted.
-  private var sessionHandle: OpaquePointer?
   private var state: State
 
   private var streams: [HTTPStream] = []
@@ -654,6 +655,11 @@ extension EventLoop {
   func takeStream() -> HTTPStream { streamPool.popLast() ?? HTTPStream(loop: self) }
 
   func giveBack(_ stream: HTTPStream) {
+    if stream.body.capacity > limits.pooledBufferBytesMax {
+      var large = ByteBuffer()
+      swap(&large, &stream.body)
+      buffers.give(large)
+    }
     guard streamPool.count < limits.pooledStreamsMax else { return }
     stream.recycle(keeping: limits.pooledBufferBytesMax)
     streamPool.append(stream)

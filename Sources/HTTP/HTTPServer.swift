@@ -1,6 +1,7 @@
 // Loops, listeners, and their end.
 internal import Glibc
 internal import Synchronization
+internal import Telemetry
 
 public final class HTTPServer: Sendable {
   public struct Configuration: Sendable {
@@ -71,8 +72,14 @@ public final class HTTPServer: Sendable {
     for endpoint in configuration.endpoints {
       switch endpoint {
       case .unix:
-        listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), on: loops[0], server: self))
         ports.append(-1)
+        do throws(SocketError) {
+          listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), on: loops[0], server: self))
+        } catch {
+          // As in TensorFlow Serving, a Unix socket that cannot be had does not stop TCP.
+          guard configuration.endpoints.contains(where: { if case .tcp = $0 { true } else { false } }) else { throw error }
+          Log.error("\(error); serving without it")
+        }
       case .tcp(let host, let port):
         // SO_REUSEPORT would let two servers share a port without a word: ask first whether it is free.
         if port != 0 { _ = try Socket.listen(endpoint, shared: false) }

@@ -60,6 +60,8 @@ public struct Limits: Sendable {
   public var pooledStreamsMax = 2 * 1024
   /// A finished stream keeps buffers up to this size; larger ones go back to the allocator.
   public var pooledBufferBytesMax = 16 << 10
+  /// Larger buffers kept per loop: sixteen 600 KB image tensors and their growth, one large batch.
+  public var pooledLargeBytesMax = 32 << 20
 
   public init() {}
 }

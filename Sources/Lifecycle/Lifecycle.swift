@@ -38,7 +38,6 @@ public final class Lifecycle: Sendable {
     case stop(Waiter)
   }
 
-  private let catalog: Catalog
   private let mailbox: Mailbox<Message>
   private let watcher: Watcher
   private let pool: LoaderPool
@@ -61,7 +60,6 @@ public final class Lifecycle: Sendable {
       mailbox.put(.freed)
     }
     catalog.onAcknowledge { mailbox.put(.freed) }
-    self.catalog = catalog
     self.mailbox = mailbox
     self.watcher = watcher
     self.pool = pool
@@ -94,7 +92,6 @@ public final class Lifecycle: Sendable {
     let isDone = waiter.wait().isDone
     thread.join()
     watcher.stop()
-    catalog.onAcknowledge(nil)
     // A thread that still loads cannot be stopped; the process ends without it.
     if isDone { pool.stop() }
     return isDone

@@ -3,8 +3,10 @@ internal import Catalog
 
 struct Managed {
   var configuration: ModelConfiguration
-  /// No longer configured; here until everything is unloaded.
-  var isRemoved = false
+  /// No longer configured, and out of the catalog; here until everything is unloaded.
+  var isRemoved = false {
+    didSet { if isRemoved { entry = nil } }
+  }
   /// What the last look at the base path found; `nil` before the first.
   private(set) var scan: Scan?
   private(set) var harnesses: [Int64: Harness] = [:]

@@ -48,9 +48,9 @@ public struct FeatureSlot: Sendable {
   /// `.none` when the example has no such feature.
   public internal(set) var kind = FeatureKind.none
   /// Whether `place` is the values themselves: the packed numbers, or the list of strings. Otherwise it is the map entry.
-  var isPlain = true
-  var valueCount: UInt32 = 0
-  var place: Range<UInt32> = 0..<0
+  @usableFromInline var isPlain = true
+  @usableFromInline var valueCount: UInt32 = 0
+  @usableFromInline var place: Range<UInt32> = 0..<0
   /// The feature that followed this one when the slots were filled last. Writers keep an order, so it is asked first;
   /// a wrong guess costs one comparison.
   var successor: UInt32 = 0
@@ -66,14 +66,14 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The number of values.
-  public var count: Int { Int(valueCount) }
+  @inlinable public var count: Int { Int(valueCount) }
 
   /// The bytes `copyNumbers` writes: four for a float, eight for an integer.
-  public var byteCount: Int { count &* (kind == .float ? 4 : 8) }
+  @inlinable public var byteCount: Int { count &* (kind == .float ? 4 : 8) }
 
   /// Writes the values, little endian, `byteCount` bytes from `offset` on.
   /// - Precondition: `destination` has room for them; `bytes` are those the slot was read from, and hold numbers.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func copyNumbers(of bytes: RawSpan, into destination: inout MutableRawSpan, at offset: Int = 0) {
     precondition(kind != .bytes && offset >= 0 && destination.byteCount &- offset >= byteCount)
     precondition(Int(place.upperBound) <= bytes.byteCount)
@@ -98,7 +98,7 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The general way: the list of a feature in pieces, or with numbers one by one.
-  @inline(never)
+  @usableFromInline @inline(never)
   func copyPieces(of bytes: RawSpan, into destination: inout MutableRawSpan, at offset: Int) {
     guard let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) else {
       return
@@ -126,14 +126,14 @@ public struct FeatureSlot: Sendable {
   }
 
   /// The strings of a feature of kind `.bytes`.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public func strings(of bytes: RawSpan) -> FeatureStrings {
     precondition(kind == .bytes && Int(place.upperBound) <= bytes.byteCount)
     return isPlain ? FeatureStrings(bytes, at: place) : piecedStrings(of: bytes)
   }
 
-  @inline(never)
+  @usableFromInline @inline(never)
   @_lifetime(copy bytes)
   func piecedStrings(of bytes: RawSpan) -> FeatureStrings {
     // Read before without fail, when the slot was made.
@@ -146,15 +146,15 @@ public struct FeatureSlot: Sendable {
 
 /// The strings of a bytes_list, in order. All was checked when the slot was made.
 public struct FeatureStrings: ~Escapable {
-  let bytes: RawSpan
+  @usableFromInline let bytes: RawSpan
   /// A list as every writer writes it: strings and nothing else.
-  var position: Int
-  let end: Int
+  @usableFromInline var position: Int
+  @usableFromInline let end: Int
   /// A list in pieces, or with other fields in it.
-  let isPieced: Bool
-  var fields: WireFields
+  @usableFromInline let isPieced: Bool
+  @usableFromInline var fields: WireFields
 
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   init(_ bytes: RawSpan, at list: Range<UInt32>) {
     self.bytes = bytes
@@ -174,7 +174,7 @@ public struct FeatureStrings: ~Escapable {
   }
 
   /// Where the next string stands; `nil` after the last.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func nextRange() -> Range<UInt32>? {
     guard position < end else { return isPieced ? FeatureStrings.next(&fields) : nil }
@@ -186,7 +186,7 @@ public struct FeatureStrings: ~Escapable {
     return lower..<UInt32(truncatingIfNeeded: position)
   }
 
-  @inline(never)
+  @usableFromInline @inline(never)
   static func next(_ fields: inout WireFields) -> Range<UInt32>? {
     (try? fields.nextRange()) ?? nil
   }

@@ -151,8 +151,13 @@ public struct GraphIndex: Sendable {
     for (number, function) in functions.enumerated() {
       let name = bytes.extracting(function.name)
       var at = Int(truncatingIfNeeded: slot(name, 0)) & mask
-      while functionTable[at] != 0 { at = (at + 1) & mask }
-      functionTable[at] = UInt32(number) + 1
+      while functionTable[at] != 0 {
+        let other = functions[Int(functionTable[at]) - 1]
+        if bytes.extracting(other.name).hasSameBytes(as: name) { break }
+        at = (at + 1) & mask
+      }
+      // Of functions with one name the first is found.
+      if functionTable[at] == 0 { functionTable[at] = UInt32(number) + 1 }
     }
   }
 

@@ -115,6 +115,8 @@ struct ValueField {
 
   @inline(__always)
   mutating func append(_ number: UInt32, _ chunk: ValueChunk) {
+    // float8_val is no repeated field but one of bytes: the last counts.
+    if number == 18 { self = ValueField() }
     if chunkCount == 0 {
       self.number = number
       first = chunk.range

@@ -3,7 +3,7 @@
 //   [compressed: 1][length: 4, big endian][message: length]      (gRPC over HTTP/2, "Length-Prefixed-Message")
 //
 // A value: bytes go in, a failure or nothing comes out. Memory grows with what has arrived, not with what was announced.
-internal import HTTP
+public import HTTP
 
 public struct MessageAssembler: ~Copyable {
   public enum Failure: Hashable, Sendable {
@@ -23,6 +23,8 @@ public struct MessageAssembler: ~Copyable {
   static let prefixCount = 5
   /// Announced lengths up to this are believed at once: memory that is not written to costs nothing.
   static let trustedLength = 1 << 20
+  /// Buffers up to this size are not worth a pool.
+  static let smallLength = 16 << 10
 
   private let limit: Int
   private var prefix: UInt64 = 0
@@ -43,19 +45,20 @@ public struct MessageAssembler: ~Copyable {
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 
-  public mutating func received(_ bytes: RawSpan) -> Failure? {
+  /// Takes bytes as they come; memory for a large message comes from `pool`.
+  public mutating func received(_ bytes: RawSpan, from pool: inout BufferPool) -> Failure? {
     var at = 0
     while prefixReceived < MessageAssembler.prefixCount, at < bytes.byteCount {
       prefix = prefix << 8 | UInt64(bytes[at])
       prefixReceived += 1
       at += 1
-      if prefixReceived == MessageAssembler.prefixCount, let failure = announced() { return failure }
+      if prefixReceived == MessageAssembler.prefixCount, let failure = announced(&pool) { return failure }
     }
     let rest = bytes.byteCount - at
     if rest == 0 { return nil }
     let wanted = length - buffer.count
     if rest > wanted { return .secondMessage }
-    if buffer.capacity < buffer.count + rest, !buffer.reserve(exactly: capacity(for: buffer.count + rest)) {
+    if buffer.capacity < buffer.count + rest, !grow(to: capacity(for: buffer.count + rest), &pool) {
       return .outOfMemory(length: length)
     }
     return buffer.append(bytes.extracting(at..<bytes.byteCount)) ? nil : .outOfMemory(length: length)
@@ -71,24 +74,38 @@ public struct MessageAssembler: ~Copyable {
     return nil
   }
 
-  private mutating func announced() -> Failure? {
+  private mutating func announced(_ pool: inout BufferPool) -> Failure? {
     let flag = UInt8(truncatingIfNeeded: prefix >> 32)
     length = Int(prefix & 0xffff_ffff)
     if flag != 0 { return .compressed(flag: flag) }
     if length > limit { return .tooLarge(length: length, limit: limit) }
-    if !buffer.reserve(min(length, MessageAssembler.trustedLength)) { return .outOfMemory(length: length) }
+    if !grow(to: min(length, MessageAssembler.trustedLength), &pool) { return .outOfMemory(length: length) }
     return nil
+  }
+
+  private mutating func grow(to capacity: Int, _ pool: inout BufferPool) -> Bool {
+    if capacity <= buffer.capacity { return true }
+    if capacity <= MessageAssembler.smallLength { return buffer.reserve(capacity) }
+    guard var larger = pool.take(capacity: capacity), larger.append(buffer.bytes) else { return false }
+    swap(&larger, &buffer)
+    pool.give(larger)
+    return true
   }
 
   /// Doubling, but never beyond the announced length.
   private func capacity(for needed: Int) -> Int { min(length, max(needed, buffer.capacity * 2)) }
 
-  /// Ready for the next call; keeps memory up to `capacityMax`.
-  public mutating func reset(keeping capacityMax: Int) {
+  /// Ready for the next call; keeps memory up to `capacityMax`, more goes to `pool`.
+  public mutating func reset(keeping capacityMax: Int, into pool: inout BufferPool) {
+    if buffer.capacity > capacityMax {
+      var large = ByteBuffer()
+      swap(&large, &buffer)
+      pool.give(large)
+    }
     prefix = 0
     prefixReceived = 0
     length = 0
-    buffer.clear(keeping: capacityMax)
+    buffer.clear()
   }
 }
 

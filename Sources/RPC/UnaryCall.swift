@@ -56,6 +56,7 @@ internal import Synchronization
   public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
     guard let stream = begin() else { return }
     let total = MessageAssembler.prefixCount + byteCount
+    if total > application.keptBufferBytesMax, let large = application.loop.buffers.take(capacity: total) { stream.body = large }
     let filled = stream.body.append(byteCount: total) { output in
       output.appendPrefix(messageLength: byteCount)
       fill(&output)
@@ -131,7 +132,7 @@ internal import Synchronization
     // Late completions see another generation.
     if abandoned { return }
     epoch.store((epoch.load(ordering: .relaxed) & ~1) &+ 2, ordering: .releasing)
-    assembler.reset(keeping: application.keptBufferBytesMax)
+    assembler.reset(keeping: application.keptBufferBytesMax, into: &application.loop.buffers)
     application.giveBack(self)
   }
 }
@@ -142,7 +143,7 @@ extension UnaryCall: StreamHandler {
     if !stream.holdBody(bytes.byteCount) {
       return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
-    if let failure = assembler.received(bytes) { fail(application.status(for: failure, on: stream)) }
+    if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
   }
 
   public func ended(_ stream: HTTPStream) {

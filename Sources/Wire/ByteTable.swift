@@ -11,16 +11,17 @@
 public struct ByteTable: Sendable {
   /// A slot of the table: the upper half of a name's hash, to tell most strangers without touching their bytes, and
   /// the name's number plus one; zero when empty.
+  @usableFromInline
   struct Slot: Sendable, BitwiseCopyable {
-    var check: UInt32
-    var number: UInt32
+    @usableFromInline var check: UInt32
+    @usableFromInline var number: UInt32
   }
 
-  var slots: [Slot]
-  let mask: Int
-  let seed: UInt64
-  let bytes: [UInt8]
-  let ranges: [Range<UInt32>]
+  @usableFromInline let slots: [Slot]
+  @usableFromInline let mask: Int
+  @usableFromInline let seed: UInt64
+  @usableFromInline let bytes: [UInt8]
+  @usableFromInline let ranges: [Range<UInt32>]
 
   /// Numbers the names in their order. Of equal names the first keeps its number.
   /// - Precondition: their bytes are below `WireLimits.bytesMax`.
@@ -61,7 +62,7 @@ public struct ByteTable: Sendable {
   public var count: Int { ranges.count }
 
   /// The number of a name; `nil` for a stranger.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func index(of name: RawSpan) -> Int? {
     let hash = ByteHash.hash(name, seed: seed)
     let check = UInt32(truncatingIfNeeded: hash &>> 32)
@@ -84,7 +85,7 @@ public struct ByteTable: Sendable {
   }
 
   /// Whether `name` is the one with this number.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func isName(_ name: RawSpan, at number: Int) -> Bool {
     let range = ranges.span[number]
     // Ranges lie in `bytes`.
@@ -104,13 +105,13 @@ public enum ByteHash {
   /// What tables seed with: another number in each process.
   public static let seed = UInt64.random(in: .min ... .max) | 1
 
-  @inline(__always)
+  @inlinable @inline(__always)
   static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
     return product.high ^ product.low
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func hash(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
     let count = bytes.byteCount
     var state = seed ^ UInt64(truncatingIfNeeded: count)

@@ -3,30 +3,30 @@
 
 /// Sizes of whole fields: tag and value.
 public enum WireSize {
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func tag(_ number: UInt32) -> Int { Varint.size(UInt64(number) << 3) }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func varint(_ number: UInt32, _ value: UInt64) -> Int { tag(number) + Varint.size(value) }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func varint(_ number: UInt32, _ value: Int64) -> Int { tag(number) + Varint.size(value) }
 
   /// A string, bytes, message or packed field of `count` bytes.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func length(_ number: UInt32, _ count: Int) -> Int {
     tag(number) + Varint.size(UInt64(truncatingIfNeeded: count)) + count
   }
 
   /// A string or bytes field as proto3 writes it: nothing for an empty one.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func string(_ number: UInt32, _ bytes: RawSpan) -> Int {
     bytes.isEmpty ? 0 : length(number, bytes.byteCount)
   }
 }
 
 extension OutputRawSpan {
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendVarint(_ value: UInt64) {
     var rest = value
@@ -37,20 +37,20 @@ extension OutputRawSpan {
     append(UInt8(truncatingIfNeeded: rest))
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendTag(_ number: UInt32, _ type: WireType) {
     appendVarint(UInt64(WireTag(number, type).rawValue))
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendVarint(_ number: UInt32, _ value: UInt64) {
     appendTag(number, .varint)
     appendVarint(value)
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendVarint(_ number: UInt32, _ value: Int64) {
     appendVarint(number, UInt64(bitPattern: value))
@@ -64,7 +64,7 @@ extension OutputRawSpan {
   }
 
   /// What stands before `count` bytes of a string, bytes, message or packed field.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendLength(_ number: UInt32, _ count: Int) {
     appendTag(number, .length)
@@ -72,7 +72,7 @@ extension OutputRawSpan {
   }
 
   /// Bytes as they are.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(self: copy self)
   public mutating func appendBytes(_ bytes: RawSpan) {
     precondition(bytes.byteCount <= freeCapacity)

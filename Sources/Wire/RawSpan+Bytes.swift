@@ -2,21 +2,21 @@
 
 extension RawSpan {
   /// The bytes at a range some reader of this span returned.
-  @inline(__always)
+  @inlinable @inline(__always)
   @_lifetime(copy self)
   public func extracting(_ range: Range<UInt32>) -> RawSpan {
     extracting(Int(range.lowerBound)..<Int(range.upperBound))
   }
 
   /// The eight bytes at `offset`, as one number.
-  @inline(__always)
+  @inlinable @inline(__always)
   func word(_ offset: Int) -> UInt64 {
     // Callers have checked that eight bytes from `offset` on are inside.
     unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
   }
 
   /// All of a span of fewer than eight bytes, as one number: two loads that overlap rather than a loop.
-  @inline(__always)
+  @inlinable @inline(__always)
   var shortWord: UInt64 {
     let count = byteCount
     if count >= 4 {
@@ -34,7 +34,7 @@ extension RawSpan {
   }
 
   /// Whether the bytes are the same, one by one.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func hasSameBytes(as other: RawSpan) -> Bool {
     let count = byteCount
     guard count == other.byteCount else { return false }
@@ -67,6 +67,7 @@ extension RawSpan {
 
 extension Array where Element == UInt8 {
   /// The array's bytes, lent.
+  @inlinable
   public var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get {

@@ -5,7 +5,7 @@
 /// Sizes, and the bulk reading of packed fields.
 public enum Varint {
   /// The bytes a value takes: one for each begun seven bits.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func size(_ value: UInt64) -> Int {
     // ⌈bits / 7⌉ for 1...64 bits, without dividing: (bits * 9 + 64) / 64.
     let bits = 64 &- (value | 1).leadingZeroBitCount
@@ -13,13 +13,13 @@ public enum Varint {
   }
 
   /// The bytes of an `int32`, `int64` or enum: ten when negative.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func size(_ value: Int64) -> Int { size(UInt64(bitPattern: value)) }
 
-  static let topBits: UInt64 = 0x8080_8080_8080_8080
+  @inlinable static var topBits: UInt64 { 0x8080_8080_8080_8080 }
 
   /// How many of the top bits are set. A population count is no single instruction on every x86-64, this is.
-  @inline(__always)
+  @inlinable @inline(__always)
   static func marks(_ word: UInt64) -> Int {
     Int(truncatingIfNeeded: (((word & topBits) &>> 7) &* 0x0101_0101_0101_0101) &>> 56)
   }
@@ -76,7 +76,7 @@ public enum Varint {
   }
 
   /// The varint at `position` of bytes that `count` has checked, and a step past it.
-  @inline(__always)
+  @inlinable @inline(__always)
   public static func read(_ bytes: RawSpan, at position: inout Int) -> UInt64 {
     // A checked varint begins at `position`, so its bytes, up to the one below 0x80, are inside the span.
     let first = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
@@ -101,7 +101,7 @@ public enum Varint {
   }
 
   /// Drops the top bit of each byte: eight groups of seven bits, then four of fourteen, then two of 28, become one.
-  @inline(__always)
+  @inlinable @inline(__always)
   static func compact(_ word: UInt64) -> UInt64 {
     var x = word & ~topBits
     x = (x & 0x007F_007F_007F_007F) | (x & 0x7F00_7F00_7F00_7F00) &>> 1
@@ -111,7 +111,7 @@ public enum Varint {
   }
 
   /// A varint near the end of the buffer, or of nine bytes and more; and the position behind it.
-  @inline(never)
+  @usableFromInline @inline(never)
   static func readBytewise(_ bytes: RawSpan, _ start: Int) -> (UInt64, Int) {
     var result: UInt64 = 0
     var position = start

@@ -29,6 +29,7 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Where in the buffer the field begins that could not be read.
   public let offset: UInt32
 
+  @inlinable
   public init(_ kind: Kind, at offset: Int) {
     self.kind = kind
     self.offset = UInt32(truncatingIfNeeded: offset)

@@ -51,7 +51,6 @@ public struct WireMapEntry: ~Escapable {
   /// An integer value.
   public private(set) var valueNumber: UInt64 = 0
 
-  @inline(__always)
   @_lifetime(copy message)
   public init(_ message: WireMessage) throws(WireError) {
     let bytes = message.bytes

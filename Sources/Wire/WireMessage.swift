@@ -10,21 +10,21 @@
 /// Where a message stands in its buffer. Can be kept; the bytes themselves are lent anew each time.
 public struct WireExtent: Sendable, Equatable {
   public var first: Range<UInt32>
-  var rest: [Range<UInt32>]?
+  @usableFromInline var rest: [Range<UInt32>]?
   /// Whether the field occurred at all. An absent message reads as an empty one.
   public var isPresent: Bool
 
   /// A field that did not occur.
   public static var absent: WireExtent { WireExtent() }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   init() {
     first = 0..<0
     rest = nil
     isPresent = false
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public init(_ range: Range<UInt32>) {
     first = range
     rest = nil
@@ -35,7 +35,7 @@ public struct WireExtent: Sendable, Equatable {
   public var isWhole: Bool { rest == nil }
 
   /// Merges another occurrence in.
-  @inline(__always)
+  @inlinable @inline(__always)
   public mutating func append(_ range: Range<UInt32>) throws(WireError) {
     if isPresent {
       try appendPiece(range)
@@ -45,7 +45,7 @@ public struct WireExtent: Sendable, Equatable {
     }
   }
 
-  @inline(never)
+  @usableFromInline @inline(never)
   mutating func appendPiece(_ range: Range<UInt32>) throws(WireError) {
     guard (rest?.count ?? 0) < WireLimits.piecesMax - 1 else {
       throw WireError(.tooManyPieces, at: Int(range.lowerBound))
@@ -74,6 +74,7 @@ public struct WireMessage: ~Escapable {
   }
 
   /// The message at `extent`, as a reader of the same bytes found it.
+  @inlinable
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan, at extent: WireExtent) {
     precondition(Int(extent.first.upperBound) <= bytes.byteCount)
@@ -85,6 +86,7 @@ public struct WireMessage: ~Escapable {
   }
 
   /// The message at `range`.
+  @inlinable
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan, at range: Range<UInt32>) {
     self.init(bytes, at: WireExtent(range))

@@ -22,18 +22,18 @@ public struct WireTag: Equatable, Sendable {
   /// `number << 3 | type`, as it stands on the wire.
   public let rawValue: UInt32
 
-  @inline(__always)
+  @inlinable @inline(__always)
   init(unchecked rawValue: UInt32) { self.rawValue = rawValue }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   public init(_ number: UInt32, _ type: WireType) { rawValue = number << 3 | UInt32(type.rawValue) }
 
-  public var number: UInt32 { rawValue >> 3 }
+  @inlinable public var number: UInt32 { rawValue >> 3 }
   /// Tags are made of a `WireType` or checked by the reader, so the three bits always name one.
-  public var type: WireType { WireType(rawValue: UInt8(rawValue & 7)) ?? .varint }
+  @inlinable public var type: WireType { WireType(rawValue: UInt8(rawValue & 7)) ?? .varint }
 
-  @inline(__always) public static func varint(_ number: UInt32) -> WireTag { WireTag(number, .varint) }
-  @inline(__always) public static func fixed64(_ number: UInt32) -> WireTag { WireTag(number, .fixed64) }
-  @inline(__always) public static func length(_ number: UInt32) -> WireTag { WireTag(number, .length) }
-  @inline(__always) public static func fixed32(_ number: UInt32) -> WireTag { WireTag(number, .fixed32) }
+  @inlinable @inline(__always) public static func varint(_ number: UInt32) -> WireTag { WireTag(number, .varint) }
+  @inlinable @inline(__always) public static func fixed64(_ number: UInt32) -> WireTag { WireTag(number, .fixed64) }
+  @inlinable @inline(__always) public static func length(_ number: UInt32) -> WireTag { WireTag(number, .length) }
+  @inlinable @inline(__always) public static func fixed32(_ number: UInt32) -> WireTag { WireTag(number, .fixed32) }
 }

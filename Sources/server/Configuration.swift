@@ -11,8 +11,12 @@ struct ConfigurationError: Error, CustomStringConvertible {
 }
 
 extension Options {
-  /// The models to serve.
+  /// The models to serve, once there is somewhere to serve them.
   func models() throws(ConfigurationError) -> [ModelConfiguration] {
+    guard port != 0 || !grpcSocketPath.isEmpty else {
+      throw ConfigurationError(
+        description: "INVALID_ARGUMENT: server_options.grpc_socket_path is required when --port=0 turns TCP off")
+    }
     if !modelConfigFile.isEmpty { return try ModelServerConfiguration(file: modelConfigFile).models }
     guard !modelBasePath.isEmpty else {
       throw ConfigurationError(

@@ -1,5 +1,6 @@
 """The server as a process: its command line, its sockets, its end."""
 import signal
+import socket
 import subprocess
 import time
 
@@ -76,12 +77,22 @@ def test_a_port_that_is_taken(serve, tmp_path):
 
 def test_the_unix_socket(serve, tmp_path):
     path = tmp_path / "grpc.sock"
-    path.write_text("a file left by an earlier server")
+    with socket.socket(socket.AF_UNIX) as earlier:
+        earlier.bind(str(path))
     server = serve(**HALF_PLUS_TWO, grpc_socket_path=path)
     server.wait("half_plus_two")
     channel = server.new_channel(f"unix:{path}")
     assert list(server.predict("half_plus_two", {"x": floats(2)}, channel=channel).outputs["y"].float_val) == [3]
     assert list(server.predict("half_plus_two", {"x": floats(2)}).outputs["y"].float_val) == [3]
+
+
+def test_a_file_where_the_unix_socket_should_be_stays_and_tcp_serves(serve, tmp_path):
+    path = tmp_path / "grpc.sock"
+    path.write_text("somebody's")
+    server = serve(**HALF_PLUS_TWO, grpc_socket_path=path)
+    server.wait("half_plus_two")
+    assert list(server.predict("half_plus_two", {"x": floats(2)}).outputs["y"].float_val) == [3]
+    assert path.read_text() == "somebody's"
 
 
 def test_the_unix_socket_alone(serve, tmp_path):

@@ -107,3 +107,33 @@ import Testing
     #expect(first && !second)
   }
 }
+
+@Suite struct BufferPoolTests {
+  @Test func `a buffer given back is taken again, if it fits and is not twice too large`() {
+    var pool = BufferPool(retainedMax: 1 << 20)
+    var first = pool.take(capacity: 100_000)!
+    _ = first.append(byteCount: 5) { _ in }
+    pool.give(first)
+    let capacities = [pool.take(capacity: 40_000)!.capacity, pool.take(capacity: 90_000)!.capacity]
+    #expect(capacities == [40_000, 100_000])
+  }
+
+  @Test func `what is taken again is empty`() {
+    var pool = BufferPool(retainedMax: 1 << 20)
+    var first = pool.take(capacity: 100_000)!
+    _ = first.append(byteCount: 5) { _ in }
+    pool.give(first)
+    let count = pool.take(capacity: 100_000)!.count
+    #expect(count == 0)
+  }
+
+  @Test func `no more is kept than the limit`() {
+    var pool = BufferPool(retainedMax: 150_000)
+    let first = pool.take(capacity: 100_000)!
+    let second = pool.take(capacity: 100_000)!
+    pool.give(first)
+    pool.give(second)
+    let kept = [pool.take(capacity: 60_000)!.capacity, pool.take(capacity: 60_000)!.capacity]
+    #expect(kept == [100_000, 60_000])
+  }
+}

@@ -235,7 +235,7 @@ import Testing
   }
 
   @Test func `a load that nobody waits for any more is not taken into service`() {
-    let world = world(.latest(1), directories("1"))
+    let world = world(.latest(1), directories("1")) { $0.loaderThreads = 3 }
     world.load(1)
     world.disk["/m"] = directories("1", "2")
     world.look()

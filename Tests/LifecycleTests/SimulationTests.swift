@@ -114,6 +114,7 @@ private final class LeaseBox {
       for box in leases { #expect(box.lease.slot.leaseCount > 0) }
     }
 
+    wanted = [:]
     world.receive(.stop)
     while let job = world.jobs.popLast() { finish(job) }
     leases = []

@@ -15,7 +15,7 @@ func readSlots(_ bytes: [UInt8], _ table: FeatureTable, _ slots: inout [FeatureS
       var values: [String] = []
       var strings = slot.strings(of: bytes.rawSpan)
       while let range = strings.nextRange() { values.append(Dump.hex(bytes.rawSpan.extracting(range))) }
-      #expect(values.count == slot.count)
+      if values.count != slot.count { Issue.record("\(values.count) strings of \(slot.count)") }
       return "1=" + values.joined(separator: ",")
     case .float, .int64:
       var buffer = [UInt8](repeating: 0xEE, count: slot.byteCount + 9)
@@ -23,7 +23,9 @@ func readSlots(_ bytes: [UInt8], _ table: FeatureTable, _ slots: inout [FeatureS
       // Bytes have no padding.
       var raw = unsafe whole.mutableBytes
       slot.copyNumbers(of: bytes.rawSpan, into: &raw, at: 4)
-      #expect(buffer.prefix(4).allSatisfy { $0 == 0xEE } && buffer.suffix(5).allSatisfy { $0 == 0xEE })
+      if buffer.prefix(4) != [0xEE, 0xEE, 0xEE, 0xEE] || buffer.suffix(5) != [0xEE, 0xEE, 0xEE, 0xEE, 0xEE] {
+        Issue.record("wrote beside the values")
+      }
       let size = slot.kind == .float ? 4 : 8
       let values = (0..<slot.count).map { i in
         (0..<size).reduce(UInt64(0)) { $0 | UInt64(buffer[4 + i * size + $1]) << UInt64($1 * 8) }
@@ -74,7 +76,7 @@ func readViews(_ bytes: [UInt8], _ table: FeatureTable) throws(WireError) -> [St
       do { views = try readViews(bytes, ExampleReaderTests.table) } catch {}
       var read: [String]? = nil
       do { read = try readSlots(bytes, ExampleReaderTests.table, &slots) } catch {}
-      #expect(read == views, "seed \(seed) \(Dump.hex(bytes.rawSpan))")
+      if read != views { Issue.record("seed \(seed) \(Dump.hex(bytes.rawSpan))\n\(read ?? [])\n\(views ?? [])") }
     }
   }
 
@@ -96,7 +98,7 @@ func readViews(_ bytes: [UInt8], _ table: FeatureTable) throws(WireError) -> [St
       let numbers = (0..<count).map { UInt64($0) << ($0 % 64) }
       let more = try read(entry("b", 3, field(1, varints(numbers))))
       #expect(more[1] == "3=" + numbers.map { String(Int64(bitPattern: $0)) }.joined(separator: ","))
-      let strings = try read(entry("c", 1, (0..<count).flatMap { field(1, [UInt8](repeating: 7, count: $0)) }))
+      let strings = try read(entry("c", 1, (0..<count).flatMap { field(1, [UInt8](repeating: 7, count: $0 % 300)) }))
       #expect(strings[2].split(separator: "=").last?.split(separator: ",").count ?? 0 == (count == 0 ? 1 : count))
     }
   }
@@ -110,7 +112,8 @@ func readViews(_ bytes: [UInt8], _ table: FeatureTable) throws(WireError) -> [St
   }
 
   @Test func `a feature in pieces is merged by kind`() throws {
-    let pieces = field(1, field(1, "a") + field(2, field(2, field(1, floats([1])))) + field(2, field(2, field(1, floats([2])))))
+    let pieces = field(
+      1, field(1, "a") + field(2, field(2, field(1, floats([1])))) + field(2, field(2, field(1, floats([2])))))
     #expect(try read(pieces)[0] == "2=3f800000,40000000")
     let changed = field(1, field(1, "a") + field(2, field(2, field(1, floats([1])))) + field(2, field(3, field(1, 7))))
     #expect(try read(changed)[0] == "3=7")

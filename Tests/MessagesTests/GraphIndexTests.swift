@@ -55,6 +55,15 @@ import Wire
     #expect(find("x", index.scope, index, bytes) == 0)
   }
 
+  @Test func `many functions of one name are filed in no time`() throws {
+    let function = field(1, field(1, field(1, "f")))
+    let bytes = field(2, [[UInt8]](repeating: function, count: 50_000).flatMap { $0 })
+    let index = try GraphIndex(WireMessage(bytes.rawSpan))
+    let key = Array("f".utf8)
+    let found = index.function(named: key.rawSpan, of: bytes.rawSpan)
+    #expect(index.functions.count == 50_000 && found == 0)
+  }
+
   @Test func `an empty graph has no nodes`() throws {
     let bytes: [UInt8] = []
     let index = try GraphIndex(WireMessage(bytes.rawSpan))

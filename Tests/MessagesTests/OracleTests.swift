@@ -80,7 +80,8 @@ struct Oracle: Sendable {
     if mine == theirs { return nil }
     // Our views of oneofs do not look into what was replaced; protobuf parses it, and refuses all if it is malformed.
     if theirs == nil && mine == self.theirs(bytes, lenient: true) { return nil }
-    return "ours:   \(mine ?? error.map { "\($0)" } ?? "")\ntheirs: \(theirs ?? "refused")\nbytes:  \(Dump.hex(bytes.rawSpan))"
+    return
+      "ours:   \(mine ?? error.map { "\($0)" } ?? "")\ntheirs: \(theirs ?? "refused")\nbytes:  \(Dump.hex(bytes.rawSpan))"
   }
 }
 

@@ -60,7 +60,9 @@ func tensor(_ dtype: DType, _ extents: [Int64], _ values: [UInt8]...) -> [UInt8]
     #expect(decode(tensor(.float, [3])) == .elements(floats([0, 0, 0])))
     #expect(decode(tensor(.float, [3], field(5, floats([1, 2, 3, 4])))) == .elements(floats([1, 2, 3])))
     #expect(decode(tensor(.float, [], field(5, floats([7])))) == .elements(floats([7])))
-    #expect(decode(tensor(.int64, [5], field(10, varints([1, 300])))) == .elements(littleEndian([1, 300, 300, 300, 300] as [Int64])))
+    #expect(
+      decode(tensor(.int64, [5], field(10, varints([1, 300]))))
+        == .elements(littleEndian([1, 300, 300, 300, 300] as [Int64])))
     #expect(decode(tensor(.int64, [2])) == .elements(littleEndian([0, 0] as [Int64])))
     #expect(decode(tensor(.string, [3], field(8, "a"), field(8, "bc"))) == .strings([[97], [98, 99], [98, 99]]))
     #expect(decode(tensor(.string, [2])) == .strings([[], []]))
@@ -69,7 +71,9 @@ func tensor(_ dtype: DType, _ extents: [Int64], _ values: [UInt8]...) -> [UInt8]
 
   @Test func `values come packed, one by one, and mixed, in their order`() {
     let one = [0x2D] + floats([1])
-    #expect(decode(tensor(.float, [4], one, field(5, floats([2, 3])), [0x2D] + floats([4]))) == .elements(floats([1, 2, 3, 4])))
+    #expect(
+      decode(tensor(.float, [4], one, field(5, floats([2, 3])), [0x2D] + floats([4])))
+        == .elements(floats([1, 2, 3, 4])))
     #expect(
       decode(tensor(.int32, [4], field(7, 1), field(7, varints([2, 3])), field(7, 4)))
         == .elements(littleEndian([1, 2, 3, 4] as [Int32])))
@@ -83,8 +87,11 @@ func tensor(_ dtype: DType, _ extents: [Int64], _ values: [UInt8]...) -> [UInt8]
 
   @Test func `each type is decoded to its memory`() {
     let minus = UInt64(bitPattern: -2)
-    #expect(decode(tensor(.int32, [2], field(7, varints([minus, 1 << 40 | 3])))) == .elements(littleEndian([-2, 3] as [Int32])))
-    #expect(decode(tensor(.int16, [2], field(7, varints([minus, 70000])))) == .elements(littleEndian([-2, 4464] as [Int16])))
+    #expect(
+      decode(tensor(.int32, [2], field(7, varints([minus, 1 << 40 | 3]))))
+        == .elements(littleEndian([-2, 3] as [Int32])))
+    #expect(
+      decode(tensor(.int16, [2], field(7, varints([minus, 70000])))) == .elements(littleEndian([-2, 4464] as [Int16])))
     #expect(decode(tensor(.int8, [2], field(7, varints([minus, 300])))) == .elements([0xFE, 44]))
     #expect(decode(tensor(.uint8, [2], field(7, varints([255, 256])))) == .elements([255, 0]))
     #expect(decode(tensor(.uint16, [1], field(7, varints([65535])))) == .elements([255, 255]))
@@ -101,9 +108,16 @@ func tensor(_ dtype: DType, _ extents: [Int64], _ values: [UInt8]...) -> [UInt8]
     #expect(decode(tensor(.int4, [2], field(7, varints([3, minus])))) == .elements([3, 0xFE]))
   }
 
+  @Test func `of float8_val, a single bytes field, the last counts`() {
+    #expect(decode(tensor(.float8e5m2, [2], field(18, [1, 2]), field(18, [3]))) == .elements([3, 3]))
+    #expect(decode(tensor(.float8e5m2, [2], field(18, [1, 2]), field(18, []))) == .elements([0, 0]))
+  }
+
   @Test func `strings in tensor_content are all lengths, then all bytes`() {
     #expect(decode(tensor(.string, [3], field(4, [1, 0, 2] + Array("abc".utf8)))) == .strings([[97], [], [98, 99]]))
-    for wrong in [[1, 0, 2, 97, 98], [1, 0, 2, 97, 98, 99, 100], [1, 0], [0x80], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0]]
+    for wrong in [
+      [1, 0, 2, 97, 98], [1, 0, 2, 97, 98, 99, 100], [1, 0], [0x80], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0],
+    ]
       as [[UInt8]]
     {
       #expect(decode(tensor(.string, [3], field(4, wrong))) == .tensor(.contentStrings))

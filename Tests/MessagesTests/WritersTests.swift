@@ -72,8 +72,10 @@ import Wire
 
   @Test func `a model status is read back`() throws {
     let text = Array("gone".utf8)
-    let available = ModelVersionStatus(version: 2, state: .available, status: StatusProto(errorCode: 0, errorMessage: RawSpan()))
-    let ended = ModelVersionStatus(version: 1, state: .end, status: StatusProto(errorCode: 5, errorMessage: text.rawSpan))
+    let available = ModelVersionStatus(
+      version: 2, state: .available, status: StatusProto(errorCode: 0, errorMessage: RawSpan()))
+    let ended = ModelVersionStatus(
+      version: 1, state: .end, status: StatusProto(errorCode: 5, errorMessage: text.rawSpan))
     let size = available.byteSize + ended.byteSize
     let bytes = [UInt8](wireSize: size) {
       available.append(to: &$0)

@@ -71,9 +71,10 @@ extension Array where Element == UInt8 {
 
   /// Feeds the pieces, then the end; the first failure wins.
   private func run(_ pieces: [[UInt8]], limit: Int = 1 << 20) -> (MessageAssembler.Failure?, [UInt8]) {
+    var pool = BufferPool(retainedMax: 0)
     var assembler = MessageAssembler(limit: limit)
     for piece in pieces {
-      if let failure = span(piece, { assembler.received($0) }) { return (failure, []) }
+      if let failure = span(piece, { assembler.received($0, from: &pool) }) { return (failure, []) }
     }
     let bytes = unsafe assembler.message.withUnsafeBytes { unsafe Array($0) }
     return (assembler.ended(), bytes)
@@ -111,24 +112,26 @@ extension Array where Element == UInt8 {
   @Test func `the compressed flag is reported`() { #expect(run([frame([1], flag: 1)]).0 == .compressed(flag: 1)) }
 
   @Test func `announcing two gigabytes costs next to nothing until they come`() {
+    var pool = BufferPool(retainedMax: 0)
     var assembler = MessageAssembler(limit: Int(Int32.max))
-    let outcome1 = span([0, 0x7f, 0xff, 0xff, 0xff]) { assembler.received($0) }
+    let outcome1 = span([0, 0x7f, 0xff, 0xff, 0xff]) { assembler.received($0, from: &pool) }
     #expect(outcome1 == nil)
     let announced = assembler.reservedBytes
     #expect(announced <= MessageAssembler.trustedLength)
     let chunk = [UInt8](repeating: 1, count: 100_000)
-    for _ in 0..<30 { _ = span(chunk) { assembler.received($0) } }
+    for _ in 0..<30 { _ = span(chunk) { assembler.received($0, from: &pool) } }
     let received = assembler.reservedBytes
     #expect(received <= 2 * 3_000_000)
   }
 
   @Test func `an assembler used again remembers nothing`() {
+    var pool = BufferPool(retainedMax: 0)
     var assembler = MessageAssembler(limit: 100)
-    _ = span(frame([1, 2, 3])) { assembler.received($0) }
-    assembler.reset(keeping: 1000)
+    _ = span(frame([1, 2, 3])) { assembler.received($0, from: &pool) }
+    assembler.reset(keeping: 1000, into: &pool)
     let outcome2 = assembler.ended()
     #expect(outcome2 == .missing)
-    let outcome3 = span(frame([4])) { assembler.received($0) }
+    let outcome3 = span(frame([4])) { assembler.received($0, from: &pool) }
     #expect(outcome3 == nil)
     let bytes = unsafe assembler.message.withUnsafeBytes { unsafe Array($0) }
     #expect(bytes == [4])

@@ -27,9 +27,11 @@ import Testing
       for run in 0..<12 {
         for tail in 0..<12 {
           let bytes =
-            [UInt8](repeating: 1, count: lead) + [UInt8](repeating: 0x80, count: run) + [UInt8](repeating: 2, count: tail)
+            [UInt8](repeating: 1, count: lead) + [UInt8](repeating: 0x80, count: run)
+            + [UInt8](repeating: 2, count: tail)
           let range = 0..<UInt32(bytes.count)
-          let expected: WireError.Kind? = tail == 0 && run > 0 ? (run > 9 ? nil : .truncated) : (run > 9 ? .varintTooLong : nil)
+          let expected: WireError.Kind? =
+            tail == 0 && run > 0 ? (run > 9 ? nil : .truncated) : (run > 9 ? .varintTooLong : nil)
           do {
             let count = try Varint.count(bytes.rawSpan, in: range)
             #expect(run <= 9 && (run == 0 || tail > 0), "\(lead) \(run) \(tail)")

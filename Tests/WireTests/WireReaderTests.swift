@@ -72,9 +72,15 @@ func walk(_ bytes: [UInt8]) -> Walk {
     for count in 0...whole.count {
       let result = walk(Array(whole[0..<count]))
       if between.contains(count) {
-        guard case .fields = result else { Issue.record("\(count): \(result)"); continue }
+        guard case .fields = result else {
+          Issue.record("\(count): \(result)")
+          continue
+        }
       } else {
-        guard case .error(.truncated, _) = result else { Issue.record("\(count): \(result)"); continue }
+        guard case .error(.truncated, _) = result else {
+          Issue.record("\(count): \(result)")
+          continue
+        }
       }
     }
   }

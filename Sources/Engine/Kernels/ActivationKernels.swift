@@ -13,6 +13,18 @@ let activationKernels: [KernelDefinition] = [
   KernelDefinition("BiasAddV1") { _ throws(GraphError) in
     { frame throws(RunError) in try frame.biasAdd(channelsFirst: false) }
   },
+  KernelDefinition("_ScaleShift") { node throws(GraphError) in
+    let scale = try node.constant(1, "the scale").array(of: Float.self)[0]
+    let shift = try node.constant(2, "the shift").array(of: Float.self)[0]
+    return { frame throws(RunError) in
+      let x = frame.input(0)
+      guard x.dtype == .float else { throw .invalidArgument("Mul: the inputs are \(x.dtype) and float") }
+      var out = try frame.output(0, .float, x.shape, reusing: 0)
+      let from = x.span(of: Float.self)
+      var to = out.mutableSpan(of: Float.self)
+      for i in 0..<from.count { to[i] = from[i] * scale + shift }
+    }
+  },
   KernelDefinition("L2Loss") { node throws(GraphError) in
     switch try node.elementType() {
     case .float: return { frame throws(RunError) in try frame.halfSumOfSquares(Float.self) }

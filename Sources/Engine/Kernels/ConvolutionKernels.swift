@@ -76,7 +76,7 @@ private struct Convolution<T: Real> {
 
   init(_ node: NodeContext, _ spatial: Int) throws(GraphError) {
     attributes = try WindowAttributes(node, spatial: spatial)
-    epilogue = try Epilogue(node, own: 2)
+    epilogue = try Epilogue(node, own: 2, adds: true)
     filter = try node.packed(1, rank: spatial + 2) { tensor in
       let columns = tensor.shape[spatial + 1]
       return PackedMatrix(
@@ -114,10 +114,22 @@ private struct Convolution<T: Real> {
     var window = try attributes.window(over: image, kernel.extent)
     window.channels = kernel.taken
     let output = ImageShape(batch: image.batch, positions: window.positions, channels: kernel.given)
-    let bias = try epilogue.bias(
-      T.self, frame, columns: kernel.given, of: output.shape(attributes, channelsFirst: attributes.channelsFirst))
+    let shape = try output.shape(attributes, channelsFirst: attributes.channelsFirst)
+    let bias = try epilogue.bias(T.self, frame, columns: kernel.given, of: shape)
     var pieces = ScratchPieces()
-    try frame.outputImage(output, T.dtype, attributes, &pieces) { frame, pieces, out throws(RunError) in
+    // What is added lies as the output does, or it is added afterwards.
+    let addend = attributes.channelsFirst ? nil : epilogue.addend(frame, T.dtype, shape)
+    let activation = epilogue.add == nil || addend != nil ? epilogue.activation : .none
+    var target: Value?
+    if let add = epilogue.add {
+      if addend != nil {
+        target = try frame.output(0, T.dtype, shape, reusing: add)
+      } else {
+        let memory = unsafe try pieces.take(T.self, &frame, count: shape.count)
+        unsafe target = Value(dtype: T.dtype, shape: shape, base: UnsafeMutableRawPointer(memory))
+      }
+    }
+    try frame.outputImage(output, T.dtype, attributes, &pieces, into: target) { frame, pieces, out throws(RunError) in
       let straight = try frame.channelsLast(x, image, attributes, &pieces)
       let columns = kernel.given / groups
       let depth = kernel.taps * kernel.taken
@@ -143,26 +155,28 @@ private struct Convolution<T: Real> {
         let product = unsafe Product<T>(
           m: 0, n: columns, k: depth, a: straight.pointer(T.self) + group * kernel.taken, aStride: image.channels,
           packedB: packed, c: out.pointer(T.self) + group * columns, cStride: kernel.given,
-          bias: bias.map { unsafe UnsafePointer($0.pointer(T.self) + group * columns) }, low: T(epilogue.activation.low),
-          high: T(epilogue.activation.high))
-        try unsafe run(&frame, &pieces, product, window, output, image)
+          bias: bias.map { unsafe UnsafePointer($0.pointer(T.self) + group * columns) },
+          add: addend.map { unsafe UnsafePointer($0.pointer(T.self) + group * columns) }, addStride: kernel.given,
+          low: T(activation.low), high: T(activation.high))
+        try unsafe run(&frame, &pieces, product, activation, window, output, image)
       }
     }
+    if let add = epilogue.add, addend == nil, let target { try epilogue.sum(T.self, &frame, target, add) }
     pieces.release(&frame)
   }
 
   /// Multiplies the patches of all images with a filter, a strip at a time.
   /// - Precondition: `pattern` points to the first element of the images and of the output, and the geometry is theirs.
   @unsafe private func run(
-    _ frame: inout Frame, _ pieces: inout ScratchPieces, _ pattern: Product<T>, _ window: ck_window, _ output: ImageShape,
-    _ image: ImageShape
+    _ frame: inout Frame, _ pieces: inout ScratchPieces, _ pattern: Product<T>, _ activation: Activation,
+    _ window: ck_window, _ output: ImageShape, _ image: ImageShape
   ) throws(RunError) {
     var product = unsafe pattern
     let (positions, total) = (output.pixels, output.pixels * output.batch)
     if window.isIdentity {
       unsafe product.m = total
       unsafe T.multiply(product)
-      unsafe epilogue.activation.finish(product.c, rows: total, columns: product.n, stride: product.cStride)
+      unsafe activation.finish(product.c, rows: total, columns: product.n, stride: product.cStride)
       return
     }
     let strip = unsafe rows(T.self, of: product.k, upTo: total)
@@ -186,8 +200,9 @@ private struct Convolution<T: Real> {
       unsafe product.a = UnsafePointer(patches)
       unsafe product.aStride = stride
       unsafe product.c = pattern.c + first * pattern.cStride
+      unsafe product.add = pattern.add.map { unsafe $0 + first * pattern.addStride }
       unsafe T.multiply(product)
-      unsafe epilogue.activation.finish(product.c, rows: count, columns: product.n, stride: product.cStride)
+      unsafe activation.finish(product.c, rows: count, columns: product.n, stride: product.cStride)
       first += count
     }
   }

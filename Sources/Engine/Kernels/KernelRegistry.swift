@@ -62,5 +62,10 @@ public struct KernelRegistry: Sendable {
     normalizationKernels,
     resizeKernels,
     exampleKernels,
+    selectionKernels,
+    tableKernels,
+    stringKernels,
+    sparseKernels,
+    regexKernels,
   ])
 }

@@ -132,7 +132,8 @@ private func assignment(
     let fixed = resource ? nil : try node.referencedVariable()
     return { frame throws(RunError) in
       let variable = if let fixed { fixed } else { try resources.variable(frame.input(0)) }
-      let new = Tensor(copying: frame.input(fixed == nil ? 1 : 0).view)
+      let value = fixed == nil ? 1 : 0
+      let new = frame.owner(of: value) ?? Tensor(copying: frame.input(value).view)
       try variable.update { old throws(RunError) in try combine(old, new) }
       if !resource, let tensor = variable.tensor { frame.output(0, tensor) }
     }

@@ -1,7 +1,7 @@
 // What a plan is made from: the nodes that some fetches need, in the order they will run in. Each pass of this folder reads
 // one subgraph and returns another:
 //
-//   Graph → extracted (here) → inlined → frozen → folded → fused → Planner
+//   Graph → extracted (here) → inlined → frozen → widened → folded → fused → Planner
 //
 // The order is found once, from data and control edges, when the part is cut out of its graph; every later pass keeps it. So
 // control edges are needed no more after that: a node that changes something is a target, and stands where it has to.
@@ -65,7 +65,8 @@ struct Subgraph: Sendable {
     let acts = nodes.map { $0.acts(functions, registry) }
     let order = try runningOrder(of: nodes, from: outputs.map(\.node) + targets + inputs)
     let live = liveNodes(nodes, acts, data: outputs.map(\.node) + inputs, control: targets)
-    keep(order.filter { live[$0] || targets.contains($0) }, targets: targets + order.filter { live[$0] && acts[$0] })
+    // A target that does nothing itself has done its part: what it waits for, and acts, is a target now.
+    keep(order.filter { live[$0] }, targets: order.filter { live[$0] && acts[$0] })
   }
 
   /// Leaves the nodes that outputs and targets need, in their order.

@@ -202,8 +202,20 @@ final class TimeLimit: Interruption {
 
   /// An output of the step that is a tensor somebody owns: a variable's value. It is kept alive for the run.
   public mutating func output(_ index: Int, _ tensor: Tensor) {
+    var value = unsafe Value(tensor)
+    value.owner = borrowed.count
     borrowed.append(tensor)
-    _ = set(index, unsafe Value(tensor))
+    _ = set(index, value)
+  }
+
+  /// The tensor an input is, whole and unchanged, when a step before gave one that somebody owns (`RestoreV2`): a variable
+  /// takes it over without a copy.
+  func owner(of index: Int) -> Tensor? {
+    let value = input(index)
+    guard let owner = value.owner, borrowed[owner].dtype == value.dtype, borrowed[owner].shape == value.shape else {
+      return nil
+    }
+    return borrowed[owner]
   }
 
   /// Memory for the step alone, gone with the run; aligned to a cache line, contents unspecified.

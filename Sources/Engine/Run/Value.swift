@@ -24,6 +24,12 @@ public import Tensors
     block = -1
   }
 
+  /// The place in the frame's list of the tensor this is, when `Frame.output` made it of one. Kept in `block`, below -1.
+  var owner: Int? {
+    get { block < -1 ? -2 - Int(block) : nil }
+    set { block = newValue.map { Int32(-2 - $0) } ?? -1 }
+  }
+
   /// An empty tensor, in the place of one that nobody made.
   // Nothing reads the memory of a tensor without elements.
   static let absent = unsafe Value(dtype: .float, shape: [0], base: UnsafeMutableRawPointer(bitPattern: 64)!)

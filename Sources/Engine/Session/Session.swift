@@ -117,7 +117,7 @@ public final class Session: Sendable {
   private func finish(_ subgraph: Subgraph, freezing written: Set<String>?) throws(GraphError) -> Plan {
     var subgraph = subgraph
     if let written { subgraph = subgraph.frozen(resources, except: written) }
-    subgraph = try subgraph.folded(self)
+    subgraph = try subgraph.widened().folded(self).fused(self)
     return try Planner(subgraph, self).plan()
   }
 }

@@ -16,8 +16,9 @@ struct GraphCheck {
     self.results = results
   }
 
-  func check() throws(FormatError) {
-    try check(graph.nodes, nil)
+  /// - Returns: The types of the graph's own nodes.
+  func check() throws(FormatError) -> TensorTypes {
+    let types = TensorTypes(outputs: try check(graph.nodes, nil))
     for function in graph.functions.values.sorted(by: { $0.name < $1.name }) {
       let types = try check(function.body, function.name)
       for (number, result) in function.results.enumerated() {
@@ -31,12 +32,12 @@ struct GraphCheck {
         }
       }
     }
+    return types
   }
 
   private func agree(_ a: DType?, _ b: DType?) -> Bool { a == nil || b == nil || a == b }
 
   /// The types of each node's outputs; `nil` where the op is not known.
-  @discardableResult
   private func check(_ nodes: [Node], _ function: String?) throws(FormatError) -> [[DType?]?] {
     var outputs: [[DType?]?] = []
     outputs.reserveCapacity(nodes.count)
@@ -188,5 +189,22 @@ struct GraphCheck {
 
   private static func text(_ types: [DType?]) -> String {
     "(" + types.map { $0?.name ?? "any" }.joined(separator: ", ") + ")"
+  }
+}
+
+/// What the nodes of a graph give.
+struct TensorTypes: Sendable {
+  /// For each node the types of its outputs, where known; `nil` for an op that is not.
+  fileprivate let outputs: [[DType?]?]
+
+  /// Why a tensor of `dtype` cannot be taken from an endpoint, or put in its place; `nil` when it can.
+  func objection(to dtype: DType, at endpoint: Endpoint) -> String? {
+    guard outputs.indices.contains(endpoint.node), let types = outputs[endpoint.node] else {
+      // The op is missing, or one of ours that TensorFlow does not have: it gives one tensor.
+      return endpoint.output == 0 ? nil : "there is no such output"
+    }
+    guard types.indices.contains(endpoint.output) else { return "the node has \(types.count) outputs" }
+    if let type = types[endpoint.output], type != dtype { return "it is \(type), not \(dtype)" }
+    return nil
   }
 }

@@ -46,7 +46,7 @@ struct GraphImporter: ~Escapable {
 
   /// The graph that computes the tensors of these names; those no node has are left out.
   @_lifetime(self: copy self)
-  mutating func graph(reaching names: [String]) throws -> Graph {
+  mutating func graph(reaching names: [String]) throws -> (graph: Graph, types: TensorTypes) {
     var roots: [Int] = []
     for name in names {
       let reference = TensorReference(name)
@@ -58,8 +58,7 @@ struct GraphImporter: ~Escapable {
       functions[function.name] = function
     }
     let graph = Graph(nodes: body.nodes, functions: functions)
-    try GraphCheck(graph, results: resultTypes).check()
-    return graph
+    return (graph, try GraphCheck(graph, results: resultTypes).check())
   }
 
   // MARK: Bodies

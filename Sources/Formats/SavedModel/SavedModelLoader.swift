@@ -35,7 +35,7 @@ public struct SavedModelLoader: Sendable {
     let interfaces = try SignatureDefs(meta)
     let startup = try Startup(meta, directory: file.directory)
     var importer = try GraphImporter(meta)
-    let graph = try importer.graph(reaching: interfaces.tensorNames + startup.tensorNames)
+    let (graph, types) = try importer.graph(reaching: interfaces.tensorNames + startup.tensorNames)
 
     let bundle = try startup.openBundle()
     let loaded: (signatures: [Signature], warnings: [String])
@@ -44,8 +44,8 @@ public struct SavedModelLoader: Sendable {
       let session = Session(graph, checkpoint: bundle, files: AssetFiles(directory: file.directory))
       resources = session.resources
       do {
-        try startup.run(session)
-        loaded = try interfaces.signatures(session)
+        try startup.run(session, types)
+        loaded = try interfaces.signatures(session, types)
       } catch {
         // The engine tells that a read failed; the bundle knows why.
         throw bundle?.failure ?? GraphImporter.listingMissing(error, graph, session.registry)

@@ -89,20 +89,20 @@ struct SignatureDefs {
   var tensorNames: [String] { definitions.flatMap { ($0.inputs + $0.outputs).map(\.tensorName) } }
 
   /// The signatures, each with its plan.
-  func signatures(_ session: Session) throws -> (signatures: [Signature], warnings: [String]) {
+  func signatures(_ session: Session, _ types: TensorTypes) throws -> (signatures: [Signature], warnings: [String]) {
     var warnings = warnings
     var callable: [Definition] = []
     var interfaces: [Session.Interface] = []
     for definition in definitions {
-      let inputs = definition.inputs.map { session.endpoint($0.tensorName) }
-      let outputs = definition.outputs.map { session.endpoint($0.tensorName) }
-      if let missing = zip(definition.inputs + definition.outputs, inputs + outputs).first(where: { $0.1 == nil })?.0 {
-        warnings.append(
-          "signature '\(definition.name)' cannot be called: the graph has no tensor '\(missing.tensorName)' for '\(missing.alias)'")
-        continue
+      do {
+        let interface = Session.Interface(
+          feeds: try definition.inputs.map { try endpoint(of: $0, session, types) },
+          fetches: try definition.outputs.map { try endpoint(of: $0, session, types) })
+        callable.append(definition)
+        interfaces.append(interface)
+      } catch let error as Skipped {
+        warnings.append("signature '\(definition.name)' cannot be called: \(error.reason)")
       }
-      callable.append(definition)
-      interfaces.append(Session.Interface(feeds: inputs.map { $0! }, fetches: outputs.map { $0! }))
     }
     guard !callable.isEmpty || warnings.isEmpty else {
       throw FormatError(.unsupported, "no signature can be called: " + warnings.joined(separator: "; "))
@@ -114,5 +114,15 @@ struct SignatureDefs {
         outputs: definition.outputs, plan: plan)
     }
     return (signatures, warnings)
+  }
+
+  private func endpoint(of parameter: Signature.Parameter, _ session: Session, _ types: TensorTypes) throws -> Endpoint {
+    guard let endpoint = session.endpoint(parameter.tensorName) else {
+      throw Skipped(reason: "the graph has no tensor '\(parameter.tensorName)' for '\(parameter.alias)'")
+    }
+    if let objection = types.objection(to: parameter.dtype, at: endpoint) {
+      throw Skipped(reason: "tensor '\(parameter.tensorName)' for '\(parameter.alias)': \(objection)")
+    }
+    return endpoint
   }
 }

@@ -82,25 +82,33 @@ struct Startup {
 
   func openBundle() throws -> TensorBundle? { isRestored && restoreOp != nil ? try TensorBundle(prefix: prefix) : nil }
 
-  func run(_ session: Session) throws {
+  func run(_ session: Session, _ types: TensorTypes) throws {
     // Assets whose tensors neither restore nor init reach were not imported.
     var feeds: [Endpoint] = []
     var values: [Tensor] = []
     for asset in assets {
       guard let endpoint = session.endpoint(asset.tensor), !feeds.contains(endpoint) else { continue }
+      try check(asset.tensor, endpoint, types)
       feeds.append(endpoint)
       values.append(Tensor(shape: [], strings: [Array(asset.path.utf8)]))
     }
     if isRestored, let restoreOp {
       guard let target = session.node(restoreOp) else { throw missing("restore op", restoreOp) }
       guard let filename = session.endpoint(filenameTensor) else { throw missing("filename tensor", filenameTensor) }
-      let names = [filename] + feeds
-      let interface = Session.Interface(feeds: names, fetches: [], targets: [target])
-      _ = try session.run(interface, feeding: [Tensor(shape: [], strings: [Array(prefix.utf8)])] + values)
+      try check(filenameTensor, filename, types)
+      let interface = Session.Interface(feeds: feeds + [filename], fetches: [], targets: [target])
+      _ = try session.run(interface, feeding: values + [Tensor(shape: [], strings: [Array(prefix.utf8)])])
     }
     if let initOp, !initOp.isEmpty {
       guard let target = session.node(initOp) else { throw missing("init op", initOp) }
       _ = try session.run(Session.Interface(feeds: feeds, fetches: [], targets: [target]), feeding: values)
+    }
+  }
+
+  /// Paths are fed to string tensors.
+  private func check(_ name: String, _ endpoint: Endpoint, _ types: TensorTypes) throws {
+    if let objection = types.objection(to: .string, at: endpoint) {
+      throw FormatError(.invalid, "tensor '\(name)' takes no path: \(objection)")
     }
   }
 

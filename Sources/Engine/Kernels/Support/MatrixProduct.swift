@@ -44,9 +44,9 @@ struct MatrixProduct<T: Real> {
     let copiesA = self.a.column != 1 && k > 1
     let straightA = unsafe copiesA ? try scratch.take(T.self, &frame, m, k) : nil
     let packedB = unsafe packed == nil ? try scratch.take(T.self, &frame, count: T.packedCount(k, n)) : nil
-    let straightC = unsafe c2d ? nil : try scratch.take(T.self, &frame, m, n)
+    let straightC = unsafe hasStraightColumns ? nil : try scratch.take(T.self, &frame, m, n)
     var product = unsafe Product<T>(
-      m: m, n: n, k: k, a: a, aStride: copiesA ? k : self.a.row, packedB: packed?.base ?? UnsafePointer(packedB!),
+      m: m, n: n, k: k, a: UnsafePointer(straightA) ?? a, aStride: copiesA ? k : self.a.row, packedB: packed?.base ?? UnsafePointer(packedB!),
       c: straightC ?? c, cStride: straightC == nil ? self.c.row : n, bias: bias, low: T(activation.low),
       high: T(activation.high))
     var at = [8 of Int](repeating: 0)
@@ -87,7 +87,7 @@ struct MatrixProduct<T: Real> {
   }
 
   /// Whether the columns of C lie side by side.
-  private var c2d: Bool { c.column == 1 || n == 1 }
+  private var hasStraightColumns: Bool { c.column == 1 || n == 1 }
 
   @unsafe private static func copy(
     _ x: UnsafePointer<T>, _ from: Strides, _ rows: Int, _ columns: Int, to out: UnsafeMutablePointer<T>, _ to: Strides

@@ -89,7 +89,7 @@ extension NodeContext {
   }
 }
 
-/// What the kernels of a session have packed. Lives as long as the session: while a model loads.
+/// What the plans of a session have made of constants, so that they share it. Lives as long as the session: while a model loads.
 final class PackedConstants: Sendable {
   private struct Entry {
     var tensor: Tensor
@@ -105,6 +105,28 @@ final class PackedConstants: Sendable {
     entries.withLock { $0[ObjectIdentifier(tensor), default: []].append(Entry(tensor: tensor, form: form, storage: storage)) }
     return storage
   }
+
+  /// A constant matrix of floats with every column (or row) multiplied by a factor.
+  /// - Precondition: the number of factors divides that of the elements.
+  func scaled(_ tensor: Tensor, by factors: [Float], rows: Bool) -> Tensor {
+    let key = ScaledKey(tensor: ObjectIdentifier(tensor), factors: factors, rows: rows)
+    if let known = scaled.withLock({ $0[key]?.scaled }) { return known }
+    let columns = tensor.shape.count / factors.count
+    let values = tensor.array(of: Float.self).enumerated().map { i, value in
+      value * factors[rows ? i / columns : i % factors.count]
+    }
+    let result = Tensor(.float, shape: tensor.shape, values)
+    scaled.withLock { $0[key] = (tensor, result) }
+    return result
+  }
+
+  private struct ScaledKey: Hashable {
+    var tensor: ObjectIdentifier
+    var factors: [Float]
+    var rows: Bool
+  }
+  // The tensor that was scaled is kept, so that no other takes its identity.
+  private let scaled = Mutex<[ScaledKey: (original: Tensor, scaled: Tensor)]>([:])
 
   /// Every packed form of a constant.
   func storage(of tensor: Tensor) -> [any PackedStorage] {

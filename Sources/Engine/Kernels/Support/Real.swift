@@ -30,7 +30,8 @@ protocol Real: Scalar, BinaryFloatingPoint {
     _ low: Self, _ high: Self, _ out: UnsafeMutablePointer<Self>)
 }
 
-/// One product for the packed kernels: `c = clamp(a × b + bias, low, high)`, `a` and `c` with rows of their own stride.
+/// One product for the packed kernels: `c = clamp(a × b + bias + add, low, high)`, `a`, `c` and `add` with rows of their own stride.
+/// `add` may be `c`.
 @unsafe struct Product<T: Real> {
   var m: Int
   var n: Int
@@ -41,6 +42,8 @@ protocol Real: Scalar, BinaryFloatingPoint {
   var c: UnsafeMutablePointer<T>
   var cStride: Int
   var bias: UnsafePointer<T>?
+  var add: UnsafePointer<T>? = nil
+  var addStride = 0
   var low: T
   var high: T
 }
@@ -56,7 +59,7 @@ extension Float: Real {
   @unsafe static func multiply(_ p: Product<Float>) {
     var product = unsafe ck_gemm_f32(
       m: p.m, n: p.n, k: p.k, a: p.a, a_stride: p.aStride, packed_b: p.packedB, c: p.c, c_stride: p.cStride, bias: p.bias,
-      add: nil, add_stride: 0, low: p.low, high: p.high)
+      add: p.add, add_stride: p.addStride, low: p.low, high: p.high)
     unsafe ck_gemm_multiply_f32(kernels, &product)
   }
   @unsafe static func scatter(
@@ -95,7 +98,7 @@ extension Double: Real {
   @unsafe static func multiply(_ p: Product<Double>) {
     var product = unsafe ck_gemm_f64(
       m: p.m, n: p.n, k: p.k, a: p.a, a_stride: p.aStride, packed_b: p.packedB, c: p.c, c_stride: p.cStride, bias: p.bias,
-      add: nil, add_stride: 0, low: p.low, high: p.high)
+      add: p.add, add_stride: p.addStride, low: p.low, high: p.high)
     unsafe ck_gemm_multiply_f64(kernels, &product)
   }
   @unsafe static func scatter(

@@ -166,12 +166,13 @@ extension Frame {
   }
 
   /// Runs `body` on an output image with its channels last and brings it into the order the op has.
+  /// - Parameter out: where the image goes when it is not output 0.
   mutating func outputImage(
-    _ image: ImageShape, _ dtype: DType, _ attributes: WindowAttributes, _ pieces: inout ScratchPieces,
+    _ image: ImageShape, _ dtype: DType, _ attributes: WindowAttributes, _ pieces: inout ScratchPieces, into out: Value? = nil,
     _ body: (inout Frame, inout ScratchPieces, Value) throws(RunError) -> Void
   ) throws(RunError) {
     let shape = try image.shape(attributes, channelsFirst: attributes.channelsFirst)
-    let out = try output(0, dtype, shape)
+    let out = if let out { out } else { try output(0, dtype, shape) }
     if out.count == 0 { return }
     guard attributes.channelsFirst else { return try body(&self, &pieces, out) }
     let memory = unsafe try pieces.take(UInt8.self, &self, count: out.byteCount)
