@@ -95,7 +95,7 @@ func constant(_ name: String, _ value: Bool) -> Node {
 extension KernelRegistry {
   /// The engine's own ops, and those of the tests.
   static let tests = KernelRegistry([
-    controlKernels, resourceKernels, elementwiseKernels, shapeKernels, arrayKernels,
+    KernelRegistry.standard.ops.map { KernelRegistry.standard[$0]! },
     [
       // Its input, once the gate of that name has been opened.
       KernelDefinition("TestGate") { node throws(GraphError) in
