@@ -17,8 +17,9 @@ let swift: [SwiftSetting] = [
   .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
-/// HTTP and RPC: every object belongs to one loop's thread. Debug builds, and with them the tests, check each access for
-/// exclusivity at run time; release builds rely on that, because the checks cost a seventh of a small request.
+/// HTTP, RPC and Serving: every object that changes belongs to one thread, a loop's or a worker's. Debug builds, and with
+/// them the tests, check each access for exclusivity at run time; release builds rely on that, because the checks cost a
+/// seventh of a small request.
 let loopConfined = swift + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
@@ -72,7 +73,7 @@ let package = Package(
     .target(
       name: "Serving",
       dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
-      swiftSettings: swift),
+      swiftSettings: loopConfined),
     .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
 
     // One question from the command line.
