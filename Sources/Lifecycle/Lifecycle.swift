@@ -26,6 +26,8 @@ public final class Lifecycle: Sendable {
     public var loadRetryInterval = Duration.seconds(60)
     /// How long a version's files must have been left alone before it is loaded.
     public var quietPeriod = Duration.milliseconds(300)
+    /// How long a file that ends too early is waited for, after the last change of its directory.
+    public var patience = Duration.seconds(10)
 
     public init() {}
   }
@@ -56,7 +58,7 @@ public final class Lifecycle: Sendable {
     let report: @Sendable (Manager.Event) -> Void = { mailbox.put(.event($0)) }
     let limits = Manager.Limits(options)
     let watcher = Watcher(Polling(seconds: options.pollWaitSeconds), report: report, log: log)
-    let pool = LoaderPool(loader, threads: limits.loaderThreads, quiet: options.quietPeriod, report: report) {
+    let pool = LoaderPool(loader, threads: limits.loaderThreads, quiet: options.quietPeriod, patience: options.patience, report: report) {
       mailbox.put(.freed)
     }
     catalog.onAcknowledge { mailbox.put(.freed) }

@@ -11,19 +11,22 @@ final class LoaderPool: Sendable {
   private let threads = Mutex<[SystemThread]>([])
   private let loader: any ModelLoader
   private let quiet: Int64
+  private let patience: Int64
   private let report: @Sendable (Manager.Event) -> Void
   private let drained: @Sendable () -> Void
 
   /// - Parameters:
   ///   - quiet: how long a directory must not have changed.
+  ///   - patience: how long a file that ends too early is waited for.
   ///   - report: called on a loader thread with `inspected` and `finished`.
   ///   - drained: for the slots.
   init(
-    _ loader: any ModelLoader, threads count: Int, quiet: Duration,
+    _ loader: any ModelLoader, threads count: Int, quiet: Duration, patience: Duration,
     report: @escaping @Sendable (Manager.Event) -> Void, drained: @escaping @Sendable () -> Void
   ) {
     self.loader = loader
     self.quiet = quiet.inMilliseconds * 1_000_000
+    self.patience = patience.inMilliseconds * 1_000_000
     self.report = report
     self.drained = drained
     for number in 0..<count {
@@ -54,7 +57,10 @@ final class LoaderPool: Sendable {
       // In one expression, so that no reference to the slot stays behind on this thread.
       report(
         .finished(
-          job, job.run(loader, quiet: quiet, wallClock: wallClock, inspected: { report(.inspected(job)) }, drained: drained)))
+          job,
+          job.run(
+            loader, quiet: quiet, patience: patience, wallClock: wallClock, inspected: { report(.inspected(job)) },
+            drained: drained)))
     }
   }
 }

@@ -15,11 +15,12 @@ struct LoadJob: Sendable {
 extension LoadJob {
   /// - Parameters:
   ///   - quiet: how long nothing in the directory may have changed, in nanoseconds.
+  ///   - patience: how long a file that ends too early may stay as it is before the version is loaded all the same.
   ///   - wallClock: nanoseconds since 1970, as file times are.
   ///   - inspected: called when the directory is whole, before the load.
   ///   - drained: the slot's.
   func run(
-    _ loader: any ModelLoader, quiet: Int64, wallClock: () -> Int64, inspected: () -> Void,
+    _ loader: any ModelLoader, quiet: Int64, patience: Int64, wallClock: () -> Int64, inspected: () -> Void,
     drained: @escaping @Sendable () -> Void
   ) -> Harness.Outcome {
     let seen = Fingerprint(directory: directory)
@@ -29,7 +30,11 @@ extension LoadJob {
     guard isAhead ? lastSeen == seen : age >= quiet else {
       return .settling(seen, rest: .nanoseconds(isAhead ? quiet : quiet - age))
     }
-    if case .missing(let what) = loader.inspect(directory) { return .incomplete(reason: what, seen) }
+    switch loader.inspect(directory) {
+    case .missing(let what): return .incomplete(reason: what, seen)
+    case .cutOff(let what) where age < patience: return .incomplete(reason: what, seen)
+    case .cutOff, .complete: break
+    }
     inspected()
     do throws(LoadError) {
       let model = try loader.load(directory)

@@ -13,8 +13,11 @@ public protocol ModelLoader: Sendable {
 /// What `inspect` says of a version directory.
 public enum Completeness: Sendable, Equatable {
   case complete
-  /// Still to come, in the reader's words: `variables/variables.index`.
+  /// A file is not there, in the reader's words: `variables/variables.index`. Waited for without an end.
   case missing(String)
+  /// A file is there and ends too early. Waited for as long as the directory changes, and a little longer; then it is loaded
+  /// all the same, to fail with its reason.
+  case cutOff(String)
 }
 
 /// Why a version cannot be loaded.

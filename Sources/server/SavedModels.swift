@@ -18,7 +18,8 @@ struct SavedModels: ModelLoader {
   func inspect(_ directory: String) -> Completeness {
     switch SavedModelLoader.inspect(directory) {
     case .complete: .complete
-    case .incomplete(let reason): .missing(reason)
+    case .missing(let reason): .missing(reason)
+    case .cutOff(let reason): .cutOff(reason)
     }
   }
 

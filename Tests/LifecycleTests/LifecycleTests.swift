@@ -244,7 +244,7 @@ private final class Loop: Sendable {
   }
 
   private func outcome(_ job: LoadJob, at clock: Int64, _ loader: any ModelLoader = TextLoader()) -> String {
-    switch job.run(loader, quiet: 1000, wallClock: { clock }, inspected: {}, drained: {}) {
+    switch job.run(loader, quiet: 1000, patience: 5000, wallClock: { clock }, inspected: {}, drained: {}) {
     case .loaded: "loaded"
     case .failed(let error): "failed: \(error.message)"
     case .incomplete(let reason, _): "incomplete: \(reason)"
@@ -285,6 +285,18 @@ private final class Loop: Sendable {
     let loader = TextLoader { _ in try! "ok".write(toFile: path + "/more", atomically: false, encoding: .utf8) }
     #expect(outcome(job(disk("1")), at: .max, loader) == "incomplete: it changed while it was loaded")
     #expect(outcome(job(disk("1")), at: .max) == "failed: half")
+  }
+
+  @Test func `a file that ends too early is waited for, and then loaded to fail with its reason`() {
+    struct CutOff: ModelLoader {
+      func inspect(_ directory: String) -> Completeness { .cutOff("model ends after 3 of 9 bytes") }
+      func load(_ directory: String) throws(LoadError) -> Model { throw LoadError(code: 15, message: "cut off") }
+    }
+    let disk = TemporaryDirectory()
+    disk.write("1/model", "ok")
+    let seen = Fingerprint(directory: disk("1"))
+    #expect(outcome(job(disk("1")), at: seen.newestChange + 4999, CutOff()) == "incomplete: model ends after 3 of 9 bytes")
+    #expect(outcome(job(disk("1")), at: seen.newestChange + 5000, CutOff()) == "failed: cut off")
   }
 
   @Test func `a directory that vanished is incomplete`() {

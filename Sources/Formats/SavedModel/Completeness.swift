@@ -5,8 +5,10 @@ import Wire
 public enum Completeness: Sendable, Equatable {
   /// Nothing is missing. Whether it is right, loading will tell.
   case complete
-  /// A file is missing or not yet as long as another one says it must be.
-  case incomplete(reason: String)
+  /// A file is not there.
+  case missing(reason: String)
+  /// A file is there and ends too early: it is being copied, or was cut off.
+  case cutOff(reason: String)
 }
 
 extension SavedModelLoader {
@@ -17,23 +19,26 @@ extension SavedModelLoader {
       try look(SavedModelFile.normalized(directory))
       return .complete
     } catch {
-      return .incomplete(reason: error.reason)
+      return error.isCutOff ? .cutOff(reason: error.reason) : .missing(reason: error.reason)
     }
   }
 
-  private struct Missing: Error { var reason: String }
+  private struct Missing: Error {
+    var reason: String
+    var isCutOff = false
+  }
 
   private static func look(_ directory: String) throws(Missing) {
     let binary = File.size(directory + "/saved_model.pb")
     let text = File.size(directory + "/saved_model.pbtxt")
     guard binary != nil || text != nil else { throw Missing(reason: "saved_model.pb is not there yet") }
-    guard binary ?? text != 0 else { throw Missing(reason: "saved_model.pb is still empty") }
+    guard binary ?? text != 0 else { throw Missing(reason: "saved_model.pb is still empty", isCutOff: true) }
     var wants = Wants()
     do {
       let file = try SavedModelFile(in: directory)
       try wants.add(file.bytes.rawSpan, directory: file.directory)
     } catch let error as WireError where error.kind == .truncated {
-      throw Missing(reason: "saved_model.pb is cut off: \(error)")
+      throw Missing(reason: "saved_model.pb is cut off: \(error)", isCutOff: true)
     } catch {
       // Broken: a matter for `load`.
       return
@@ -49,7 +54,8 @@ extension SavedModelLoader {
         let bytes = try File(index).contents(bytesMax: WireLimits.bytesMax)
         // The footer comes last: a table cut off anywhere has none.
         guard Table.hasFooter(bytes.rawSpan) else {
-          throw Missing(reason: "variables/variables.index is cut off: \(bytes.count) bytes without a footer")
+          throw Missing(
+            reason: "variables/variables.index is cut off: \(bytes.count) bytes without a footer", isCutOff: true)
         }
         bundle = try TensorBundleIndex(bytes.rawSpan, prefix: directory + "/variables/variables")
       } catch let missing as Missing {
@@ -61,7 +67,7 @@ extension SavedModelLoader {
         let path = bundle.path(ofShard: shard.number)
         guard let size = File.size(path) else { throw Missing(reason: "\(path) is not there yet") }
         guard size >= shard.bytesNeeded else {
-          throw Missing(reason: "\(path) has \(size) bytes of at least \(shard.bytesNeeded)")
+          throw Missing(reason: "\(path) has \(size) bytes of at least \(shard.bytesNeeded)", isCutOff: true)
         }
       }
     }

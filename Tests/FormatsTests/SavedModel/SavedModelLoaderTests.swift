@@ -115,7 +115,10 @@ struct SavedModelLoaderTests {
     let source = Fixture("sharded").directory
     let target = scratch.path + "/1"
     func reason() -> String? {
-      if case .incomplete(let reason) = SavedModelLoader.inspect(target) { reason } else { nil }
+      switch SavedModelLoader.inspect(target) {
+      case .missing(let reason), .cutOff(let reason): reason
+      case .complete: nil
+      }
     }
     func put(_ name: String, _ bytes: [UInt8]) { write(bytes, to: target + "/" + name) }
     #expect(reason() == "saved_model.pb is not there yet")
