@@ -17,8 +17,9 @@ let swift: [SwiftSetting] = [
   .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
-/// HTTP and RPC: every object belongs to one loop's thread. Debug builds, and with them the tests, check each access for
-/// exclusivity at run time; release builds rely on that, because the checks cost a seventh of a small request.
+/// HTTP, RPC and Serving: every object that changes belongs to one thread, a loop's or a worker's. Debug builds, and with
+/// them the tests, check each access for exclusivity at run time; release builds rely on that, because the checks cost a
+/// seventh of a small request.
 let loopConfined = swift + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
@@ -31,6 +32,7 @@ let package = Package(
     .library(name: "MartletClient", targets: ["Client"]),
     .library(name: "MartletTransport", targets: ["HTTP", "RPC"]),
     .library(name: "MartletWire", targets: ["Wire", "Messages", "Tensors"]),
+    .library(name: "MartletKernels", targets: ["CKernels"]),
     .library(name: "MartletEngine", targets: ["Engine", "Formats"]),
   ],
   dependencies: [
@@ -40,7 +42,6 @@ let package = Package(
   targets: [
     // System libraries: a module map and a shim header, nothing else.
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // C for what Swift cannot reach.
     .target(name: "CLinux", cSettings: optimizedC),
@@ -58,7 +59,7 @@ let package = Package(
 
     // Models: bytes on disk become a slot.
     .target(
-      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "COpenBLAS", "Telemetry"], swiftSettings: swift),
+      name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "Telemetry"], swiftSettings: swift),
     .target(
       name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),
@@ -72,7 +73,7 @@ let package = Package(
     .target(
       name: "Serving",
       dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
-      swiftSettings: swift),
+      swiftSettings: loopConfined),
     .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
 
     // One question from the command line.
@@ -111,7 +112,21 @@ let package = Package(
     .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
-    .testTarget(name: "ServerTests", dependencies: ["server"], swiftSettings: swift),
+    .testTarget(
+      name: "ServingTests",
+      dependencies: [
+        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ClientTests",
+      dependencies: [
+        "Client", "HTTP", "Tensors", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "HTTP", "Tensors"], swiftSettings: swift),
+    .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(
       name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",

@@ -23,6 +23,10 @@ let package = Package(
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
       name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
+    // Our matrix products beside OpenBLAS's.
+    .executableTarget(
+      name: "gemm-bench", dependencies: [.product(name: "MartletKernels", package: "martlet")],
+      linkerSettings: [.linkedLibrary("openblas"), .linkedLibrary("m")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,4 @@
+import Lifecycle
 import Testing
 
 @testable import server
@@ -82,5 +83,11 @@ import Testing
       message("model_config_list { config { name: 'm' base_path: '/a' model_platform: 'onnx' } }")
         == "INVALID_ARGUMENT: Model m requests unsupported platform onnx")
     #expect(message("nonsense").contains("Error parsing text-format tensorflow.serving.ModelServerConfig"))
+  }
+
+  @Test func `a config file that cannot be read is not an empty one`() {
+    for path in ["/", "/no/such/file"] {
+      #expect(throws: ConfigurationError.self) { try ModelServerConfiguration(file: path) }
+    }
   }
 }

@@ -121,8 +121,7 @@ private struct Einsum<T: Real> {
     guard tensor.dtype == T.dtype else { throw node.invalid("input 1 is \(tensor.dtype), expected \(T.dtype)") }
     constantShape = tensor.shape
     packed = Einsum.pack(tensor, equation, terms, result, node.session)
-    constant = packed == nil ? tensor : nil
-    if packed == nil { _ = node.session.packed.storage(for: tensor, "plain") { tensor } }
+    constant = packed == nil ? try node.plainConstant(1) : nil
   }
 
   private static func split(_ text: String, _ separator: String) -> [Substring] {
@@ -350,5 +349,3 @@ private struct Einsum<T: Real> {
     return (result, dense)
   }
 }
-
-extension Tensor: PackedStorage {}

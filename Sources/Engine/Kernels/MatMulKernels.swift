@@ -217,9 +217,11 @@ private func integerProduct(
   _ node: NodeContext, adjointA: Bool, adjointB: Bool, _ op: String,
   _ check: @escaping @Sendable (Shape, Shape) throws(RunError) -> Void
 ) throws(GraphError) -> Kernel.Body {
+  let constant = try node.plainConstant(1)
   func body<T: FixedWidthInteger & BitwiseCopyable & SendableMetatype>(_ type: T.Type) -> Kernel.Body {
     { frame throws(RunError) in
-      let (a, b) = (frame.input(0), frame.input(1))
+      // The kernel keeps the constant.
+      let (a, b) = (frame.input(0), constant.map { unsafe Value($0) } ?? frame.input(1))
       try checkType(a, b.dtype, op)
       guard a.dtype.size == MemoryLayout<T>.size else { throw .invalidArgument("\(op): the inputs are \(a.dtype)") }
       try check(a.shape, b.shape)

@@ -40,7 +40,7 @@ extension Subgraph {
     for i in nodes.indices {
       let site = Site(graph: self, session: session, readers: readers, node: i)
       for rule in Site.rules {
-        guard let patch = rule(site) else { continue }
+        guard let patch = rule(site), session.registry[patch.node.op] != nil else { continue }
         // A node that an earlier patch is about to change waits for the next pass.
         let sources = nodes[i].inputs.map(\.node)
         if taken.isDisjoint(with: sources) {
@@ -99,7 +99,7 @@ private struct Site {
   let node: Int
 
   static let rules: [@Sendable (Site) -> Subgraph.Patch?] = [
-    { $0.biasOfProduct() }, { $0.sumWithVector() }, { $0.activationOfProduct() }, { $0.normalizationOfConvolution() },
+    { $0.paddedConvolution() }, { $0.biasOfProduct() }, { $0.sumWithVector() }, { $0.activationOfProduct() }, { $0.normalizationOfConvolution() },
     { $0.scaleOfProduct() }, { $0.sumWithTensor() }, { $0.scaleAndShift() }, { $0.swish() },
   ]
 
@@ -120,6 +120,22 @@ private struct Site {
 
   func constant(_ input: Int) -> Tensor? { input < this.inputs.count ? constant(this.inputs[input]) : nil }
 
+  // MARK: Padding
+
+  /// `Pad → convolution`, zeros around the pixels: the convolution imagines them itself.
+  func paddedConvolution() -> Subgraph.Patch? {
+    guard let layer = FusedLayer(this), !layer.isMatrix, this.text("padding", "") == "VALID",
+      this.text("data_format", "NHWC") == "NHWC", let pad = only(0), pad.op == "Pad", pad.inputs.count == 2,
+      let amounts = constant(pad.inputs[1]), amounts.shape == [4, 2], amounts.dtype == .int32 || amounts.dtype == .int64
+    else { return nil }
+    let list = amounts.dtype == .int32 ? amounts.array(of: Int32.self).map(Int.init) : amounts.array(of: Int64.self).map(Int.init)
+    guard list.allSatisfy({ $0 >= 0 && $0 < 1 << 31 }), list[0] == 0, list[1] == 0, list[6] == 0, list[7] == 0 else { return nil }
+    var node = this
+    node.attributes["padding"] = .string(Array("EXPLICIT".utf8))
+    node.attributes["explicit_paddings"] = .list(list.map { .int($0) })
+    return Subgraph.Patch(node: node, inputs: [.endpoint(pad.inputs[0])] + this.inputs[1...].map { .endpoint($0) })
+  }
+
   // MARK: Bias and activation
 
   /// `product → BiasAdd`
@@ -134,10 +150,18 @@ private struct Site {
   func sumWithVector() -> Subgraph.Patch? {
     guard ["Add", "AddV2"].contains(this.op), this.inputs.count == 2 else { return nil }
     for (x, y) in [(0, 1), (1, 0)] {
-      guard let vector = constant(y), let product = only(x).flatMap(FusedLayer.init), product.tail.isEmpty,
-        let columns = product.columns(self, this.inputs[x]), columns > 1, let bias = vector.asVector(of: columns, in: product.rank)
+      guard let vector = constant(y), let product = only(x).flatMap(FusedLayer.init), let columns = product.columns(self),
+        let bias = vector.asVector(of: columns, in: product.rank)
       else { continue }
-      return product.appending("BiasAdd", [.constant(bias)], as: this)
+      if product.tail.isEmpty { return product.appending("BiasAdd", [.constant(bias)], as: this) }
+      // A second bias is added to the first, where that is known.
+      guard product.tail == ["BiasAdd"], product.node.inputs.count == 3, let first = constant(product.node.inputs[2])?.floats,
+        let second = bias.floats, first.count == second.count
+      else { continue }
+      let sum = Tensor(.float, shape: [columns], zip(first, second).map(+))
+      var node = product.node
+      node.name = this.name
+      return Subgraph.Patch(node: node, inputs: product.node.inputs[..<2].map { .endpoint($0) } + [.constant(sum)])
     }
     return nil
   }
@@ -186,7 +210,7 @@ private struct Site {
     guard this.op == "Mul", this.inputs.count == 2 else { return nil }
     for (x, y) in [(0, 1), (1, 0)] {
       guard let vector = constant(y), let product = only(x).flatMap(FusedLayer.init),
-        let columns = product.columns(self, this.inputs[x]), let factors = vector.asVector(of: columns, in: product.rank)?.floats
+        let columns = product.columns(self), let factors = vector.asVector(of: columns, in: product.rank)?.floats
       else { continue }
       return product.scaled(self, by: factors, plus: nil)
     }
@@ -251,7 +275,7 @@ private struct FusedLayer {
   var rank: Int { isMatrix ? 2 : 4 }
 
   /// The number of columns (channels) of the output, when it is known and they come last.
-  func columns(_ site: Site, _ endpoint: Endpoint) -> Int? {
+  func columns(_ site: Site) -> Int? {
     guard node.text("data_format", "NHWC") == "NHWC", let shape = site.constant(node.inputs[1])?.shape, shape.rank == rank
     else { return nil }
     switch op {

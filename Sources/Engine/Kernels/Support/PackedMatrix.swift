@@ -87,7 +87,16 @@ extension NodeContext {
     guard let matrix = packed as? PackedMatrix<T> else { throw invalid("input \(input) was packed otherwise") }
     return ConstantOperand(packed: matrix, shape: tensor.shape)
   }
+
+  /// An input as it is, when it is a constant: for a kernel of an op that packs, but not this one.
+  func plainConstant(_ input: Int) throws(GraphError) -> Tensor? {
+    guard input < constants.count, let tensor = constants[input] else { return nil }
+    _ = session.packed.storage(for: tensor, "plain") { tensor }
+    return tensor
+  }
 }
+
+extension Tensor: PackedStorage {}
 
 /// What the plans of a session have made of constants, so that they share it. Lives as long as the session: while a model loads.
 final class PackedConstants: Sendable {
