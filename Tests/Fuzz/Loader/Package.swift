@@ -18,7 +18,7 @@ let package = Package(
         .strictMemorySafety(), .enableExperimentalFeature("Lifetimes"), .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"), .unsafeFlags(sanitized),
       ],
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
   ],
   swiftLanguageModes: [.v6]
 )

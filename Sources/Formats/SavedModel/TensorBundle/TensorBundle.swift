@@ -91,28 +91,29 @@ final class TensorBundle: CheckpointReader, Sendable {
       throw FormatError(
         .invalid, "'\(spec)' names no part of a tensor of shape \(shape)", file: prefix + ".index", place: "key '\(name)'")
     }
-    if entry.slices.isEmpty {
-      let tensor = try read(entry, shape, name)
-      return wanted == whole ? tensor : try assemble(wanted, entry, name) { (body) throws(FormatError) in try body(whole, { () throws(FormatError) in tensor }) }
-    }
-    return try assemble(wanted, entry, name) { (body) throws(FormatError) in
-      for proto in entry.slices {
-        guard let part = TensorSlice(proto, of: shape) else {
-          throw FormatError(.corrupt, "a slice is not within the shape \(shape)", file: prefix + ".index", place: "key '\(name)'")
-        }
-        guard let stored = entries[TensorSlice.key(key, proto)] else {
-          throw FormatError(
-            .corrupt, "there is no entry for the slice at \(part.starts) of shape \(part.shape)", file: prefix + ".index",
-            place: "key '\(name)'")
-        }
-        try body(part) { () throws(FormatError) in try read(stored, part.shape, name) }
+    // A tensor that was not partitioned is its own only part.
+    var parts: [(slice: TensorSlice, entry: Entry)] = entry.slices.isEmpty ? [(whole, entry)] : []
+    for proto in entry.slices {
+      guard let part = TensorSlice(proto, of: shape) else {
+        throw FormatError(
+          .corrupt, "a slice is not within the shape \(shape)", file: prefix + ".index", place: "key '\(name)'")
       }
+      guard let stored = entries[TensorSlice.key(key, proto)] else {
+        throw FormatError(
+          .corrupt, "there is no entry for the slice at \(part.starts) of shape \(part.shape)", file: prefix + ".index",
+          place: "key '\(name)'")
+      }
+      parts.append((part, stored))
     }
+    return try assemble(wanted, of: parts, entry.dtypeNumber, name)
   }
 
   /// The tensor an entry's bytes are.
   private func read(_ entry: Entry, _ shape: Shape, _ name: String) throws(FormatError) -> Tensor {
-    let file = shards[entry.shard]!
+    guard let file = shards[entry.shard] else {
+      // Entries without bytes of their own need no shard: a slice that is partitioned again.
+      throw FormatError(.corrupt, "a slice has no bytes", file: prefix + ".index", place: "key '\(name)'")
+    }
     let place = "key '\(name)', bytes \(entry.offset)..<\(entry.offset + entry.size)"
     func wrong(_ kind: FormatError.Kind, _ what: String) -> FormatError {
       FormatError(kind, what, file: file.path, place: place)
@@ -195,16 +196,15 @@ final class TensorBundle: CheckpointReader, Sendable {
 
   // MARK: Slices
 
-  /// Puts a part of a tensor together from the stored parts that `parts` goes through.
+  /// Puts a part of a tensor together from those stored parts that have some of it.
   private func assemble(
-    _ wanted: TensorSlice, _ entry: Entry, _ name: String,
-    _ parts: ((TensorSlice, () throws(FormatError) -> Tensor) throws(FormatError) -> Void) throws(FormatError) -> Void
+    _ wanted: TensorSlice, of parts: [(slice: TensorSlice, entry: Entry)], _ dtypeNumber: Int32, _ name: String
   ) throws(FormatError) -> Tensor {
     func wrong(_ kind: FormatError.Kind, _ what: String) -> FormatError {
       FormatError(kind, what, file: prefix + ".index", place: "key '\(name)'")
     }
-    guard let dtype = DType(wire: Int(entry.dtypeNumber)), dtype != .string, dtype != .resource, dtype != .variant else {
-      throw wrong(.unsupported, "a partitioned tensor of type \(entry.dtypeNumber)")
+    guard let dtype = DType(wire: Int(dtypeNumber)), dtype != .string, dtype != .resource, dtype != .variant else {
+      throw wrong(.unsupported, "a partitioned tensor of type \(dtypeNumber)")
     }
     // What the parts hold is what the shards hold.
     let (byteCount, overflow) = wanted.shape.count.multipliedReportingOverflow(by: dtype.size)
@@ -214,13 +214,15 @@ final class TensorBundle: CheckpointReader, Sendable {
     }
     var buffer = TensorBuffer(byteCount: byteCount)
     var covered = 0
-    try parts { (part, tensor) throws(FormatError) in
-      guard let common = part.intersection(wanted) else { return }
-      let stored = try tensor()
+    for part in parts {
+      guard let common = part.slice.intersection(wanted) else { continue }
+      // Checked before reading: a slice named a million times is not read that often.
+      guard common.shape.count <= wanted.shape.count - covered else { throw wrong(.corrupt, "slices overlap") }
+      let stored = try read(part.entry, part.slice.shape, name)
       guard stored.dtype == dtype else { throw wrong(.corrupt, "a slice has type \(stored.dtype), expected \(dtype)") }
       covered += common.shape.count
       var destination = buffer.mutableBytes
-      copy(common, from: stored.view.bytes, of: part, to: &destination, of: wanted, dtype.size)
+      copy(common, from: stored.view.bytes, of: part.slice, to: &destination, of: wanted, dtype.size)
     }
     guard covered == wanted.shape.count else {
       throw wrong(.corrupt, "the slices have \(covered) of the \(wanted.shape.count) elements of \(wanted.shape)")

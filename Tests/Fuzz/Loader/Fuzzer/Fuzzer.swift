@@ -24,7 +24,8 @@ struct Scene {
     case "Index": replaced = directory + "/variables/variables.index"
     case "Shard": replaced = directory + "/variables/variables.data-00000-of-00001"
     case "Text":
-      unlink(directory + "/saved_model.pb")
+      // A path of ours.
+      unsafe unlink(directory + "/saved_model.pb")
       replaced = directory + "/saved_model.pbtxt"
     case let entry: fatalError("there is no entry \(entry)")
     }
@@ -46,8 +47,23 @@ struct Scene {
 
 let scene = Scene()
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func testOneInput(_ bytes: UnsafeRawPointer?, _ count: Int) -> CInt {
-  unsafe scene.play(UnsafeRawBufferPointer(start: bytes, count: count))
-  return 0
+/// libFuzzer's own loop; the package manager insists on a main function of its own.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func run(
+  _ argumentCount: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+  _ testOneInput: @convention(c) (UnsafeRawPointer?, Int) -> CInt
+) -> CInt
+
+@main struct Fuzzer {
+  static func main() {
+    var count = CommandLine.argc
+    var arguments = unsafe CommandLine.unsafeArgv
+    // Both live until the process ends, which is when the driver returns.
+    exit(
+      unsafe run(&count, &arguments) { bytes, count in
+        unsafe scene.play(UnsafeRawBufferPointer(start: bytes, count: count))
+        return 0
+      })
+  }
 }
