@@ -7,10 +7,10 @@
 // and the tables at the end say which op exists for which type. In an expression `a`, `b` and `x` are elements and `T` is
 // the type. The transcendental functions of float are polynomials, so that the loops become vector code; double uses libm's.
 #include "elementwise.h"
+#include "clones.h"
+#include "vmath.h"
 #include <string.h>
 #include <tgmath.h>
-
-#include "clones.h"
 
 // What one body says for every type is idle for some: an unused type name, `b < 0` of an unsigned, a loop of libm calls that
 // cannot become vector code.
@@ -19,40 +19,35 @@
 #pragma clang diagnostic ignored "-Wpass-failed"
 
 #define OVERLOAD static inline __attribute__((overloadable, always_inline))
-// `out` is either another array or exactly an input: element i never depends on an earlier one.
-#define FOR_EACH(n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)
 
 typedef float _Complex complex64;
 typedef double _Complex complex128;
 
 // MARK: half and bfloat16
 
-static inline uint32_t bits_of(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
-static inline float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
-
 static inline __attribute__((always_inline)) float from_half(uint16_t h) {
   uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13;
   // Exponent rebased by a multiplication, which is right for subnormals too; infinities and NaNs keep an exponent of ones.
-  float scaled = float_of(magnitude) * float_of(239u << 23);
-  uint32_t u = bits_of(scaled) | ((h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0) | (uint32_t)(h & 0x8000) << 16;
-  return float_of(u);
+  float scaled = ck_float_of(magnitude) * ck_float_of(239u << 23);
+  uint32_t u = ck_bits_of(scaled) | ((h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0) | (uint32_t)(h & 0x8000) << 16;
+  return ck_float_of(u);
 }
 
 static inline __attribute__((always_inline)) uint16_t to_half(float x) {
-  uint32_t u = bits_of(x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
+  uint32_t u = ck_bits_of(x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
   // Normal: rebias the exponent, round half to even by adding just under a half and the last kept bit.
   uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
   // Subnormal: the addition aligns and rounds.
-  uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
+  uint32_t subnormal = ck_bits_of(ck_float_of(magnitude) + 0.5f) - ck_bits_of(0.5f);
   uint32_t h = magnitude < (113u << 23) ? subnormal : normal;
   h = magnitude >= (143u << 23) ? 0x7c00 : h;
   h = magnitude > 0x7f800000 ? 0x7e00 : h;
   return (uint16_t)(h | sign);
 }
 
-static inline __attribute__((always_inline)) float from_bfloat16(uint16_t h) { return float_of((uint32_t)h << 16); }
+static inline __attribute__((always_inline)) float from_bfloat16(uint16_t h) { return ck_float_of((uint32_t)h << 16); }
 static inline __attribute__((always_inline)) uint16_t to_bfloat16(float x) {
-  uint32_t u = bits_of(x);
+  uint32_t u = ck_bits_of(x);
   uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
   return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16 & 0x8000) | 0x7fc0 : rounded);
 }
@@ -62,135 +57,36 @@ uint16_t ck_half_from_float(float value) { return to_half(value); }
 float ck_float_from_bfloat16(uint16_t bits) { return from_bfloat16(bits); }
 uint16_t ck_bfloat16_from_float(float value) { return to_bfloat16(value); }
 
-// MARK: Functions of float as vector code
-// Minimax polynomials of the Cephes library (S. Moshier), within about two units in the last place.
+// MARK: Functions by type: vector code for float, libm for the rest
 
 OVERLOAD float sqrt_of(float x) { return __builtin_elementwise_sqrt(x); }
 OVERLOAD double sqrt_of(double x) { return __builtin_elementwise_sqrt(x); }
 OVERLOAD complex64 sqrt_of(complex64 x) { return csqrtf(x); }
 OVERLOAD complex128 sqrt_of(complex128 x) { return csqrt(x); }
 
-OVERLOAD float exp_of(float x) {
-  x = x > 89.0f ? 89.0f : x;
-  x = x < -104.0f ? -104.0f : x;
-  // Adding and taking away 1.5 * 2^23 rounds to an integer.
-  float n = (x * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
-  float r = x - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  float y = p * (r * r) + r + 1.0f;
-  // 2^n in two steps, for results that are subnormal or just below infinity.
-  int32_t k = (int32_t)bits_of(n + 12582912.0f) - (int32_t)bits_of(12582912.0f);
-  int32_t half = k >> 1;
-  return y * float_of((uint32_t)(half + 127) << 23) * float_of((uint32_t)(k - half + 127) << 23);
-}
+OVERLOAD float exp_of(float x) { return ck_expf(x); }
 OVERLOAD double exp_of(double x) { return exp(x); }
 OVERLOAD complex64 exp_of(complex64 x) { return cexpf(x); }
 OVERLOAD complex128 exp_of(complex128 x) { return cexp(x); }
 
-OVERLOAD float log_of(float x) {
-  float scaled = x < 1.17549435e-38f ? x * 8388608.0f : x;
-  uint32_t u = bits_of(scaled);
-  int32_t e = (int32_t)(u >> 23) - 126 - (x < 1.17549435e-38f ? 23 : 0);
-  float m = float_of((u & 0x007fffff) | 0x3f000000);  // in [0.5, 1)
-  int below = m < 0.707106781186547524f;
-  float n = (float)(below ? e - 1 : e);
-  m = below ? m + m - 1.0f : m - 1.0f;
-  float z = m * m;
-  float p = 7.0376836292e-2f;
-  p = p * m - 1.1514610310e-1f;
-  p = p * m + 1.1676998740e-1f;
-  p = p * m - 1.2420140846e-1f;
-  p = p * m + 1.4249322787e-1f;
-  p = p * m - 1.6668057665e-1f;
-  p = p * m + 2.0000714765e-1f;
-  p = p * m - 2.4999993993e-1f;
-  p = p * m + 3.3333331174e-1f;
-  float y = p * m * z + n * -2.12194440e-4f - 0.5f * z;
-  y = m + y + n * 0.693359375f;
-  y = x == 0.0f ? -__builtin_inff() : y;
-  y = x < 0.0f ? __builtin_nanf("") : y;
-  return !(x < __builtin_inff()) ? x : y;  // infinity and NaN
-}
+OVERLOAD float log_of(float x) { return ck_logf(x); }
 OVERLOAD double log_of(double x) { return log(x); }
 OVERLOAD complex64 log_of(complex64 x) { return clogf(x); }
 OVERLOAD complex128 log_of(complex128 x) { return clog(x); }
 
-OVERLOAD float tanh_of(float x) {
-  float magnitude = __builtin_fabsf(x), z = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
-  float small = p * z * x + x;
-  float large = __builtin_copysignf(1.0f - 2.0f / (exp_of(magnitude + magnitude) + 1.0f), x);
-  return magnitude > 0.625f ? large : small;  // NaN takes the polynomial and stays NaN
-}
+OVERLOAD float tanh_of(float x) { return ck_tanhf(x); }
 OVERLOAD double tanh_of(double x) { return tanh(x); }
 OVERLOAD complex64 tanh_of(complex64 x) { return ctanhf(x); }
 OVERLOAD complex128 tanh_of(complex128 x) { return ctanh(x); }
 
-OVERLOAD float sigmoid_of(float x) { return 1.0f / (1.0f + exp_of(-x)); }
+OVERLOAD float sigmoid_of(float x) { return ck_sigmoidf(x); }
 OVERLOAD double sigmoid_of(double x) { return 1.0 / (1.0 + exp(-x)); }
 OVERLOAD complex64 sigmoid_of(complex64 x) { return 1.0f / (1.0f + cexpf(-x)); }
 OVERLOAD complex128 sigmoid_of(complex128 x) { return 1.0 / (1.0 + cexp(-x)); }
 
-// erf on [-1, 1].
-static inline __attribute__((always_inline)) float erf_small(float x) {
-  float z = x * x;
-  float p = 7.853861353153693e-5f;
-  p = p * z - 8.010193625184903e-4f;
-  p = p * z + 5.188327685732524e-3f;
-  p = p * z - 2.685381193529856e-2f;
-  p = p * z + 1.128358514861418e-1f;
-  p = p * z - 3.761262582423300e-1f;
-  p = p * z + 1.128379165726710f;
-  return x * p;
-}
-// erfc for x >= 1.
-static inline __attribute__((always_inline)) float erfc_large(float x) {
-  x = x > 11.0f ? 11.0f : x;
-  float r = 1.0f / x, z = r * r;
-  float p = 2.326819970068386e-2f;
-  p = p * z - 1.387039388740657e-1f;
-  p = p * z + 3.687424674597105e-1f;
-  p = p * z - 5.824733027278666e-1f;
-  p = p * z + 6.210004621745983e-1f;
-  p = p * z - 4.944515323274145e-1f;
-  p = p * z + 3.404879937665872e-1f;
-  p = p * z - 2.741127028184656e-1f;
-  p = p * z + 5.638259427386472e-1f;
-  float q = -1.047766399936249e+1f;
-  q = q * z + 1.297719955372516e+1f;
-  q = q * z - 7.495518717768503e+0f;
-  q = q * z + 2.921019019210786e+0f;
-  q = q * z - 1.015265279202700e+0f;
-  q = q * z + 4.218463358204948e-1f;
-  q = q * z - 2.820767439740514e-1f;
-  q = q * z + 5.641895067754075e-1f;
-  // x^2 in two parts: the square of a cut x is exact, the rest is small.
-  float cut = float_of(bits_of(x) & 0xfffff000);
-  float e = exp_of(-cut * cut) * exp_of(-(x - cut) * (x + cut));
-  return e * r * (x < 2.0f ? p : q);
-}
-OVERLOAD float erf_of(float x) {
-  float magnitude = __builtin_fabsf(x);
-  float large = __builtin_copysignf(1.0f - erfc_large(magnitude < 1.0f ? 1.0f : magnitude), x);
-  return magnitude > 1.0f ? large : erf_small(x);
-}
+OVERLOAD float erf_of(float x) { return ck_erff(x); }
 OVERLOAD double erf_of(double x) { return erf(x); }
-OVERLOAD float erfc_of(float x) {
-  float magnitude = __builtin_fabsf(x);
-  float tail = erfc_large(magnitude < 1.0f ? 1.0f : magnitude);
-  float large = x < 0.0f ? 2.0f - tail : tail;
-  return magnitude > 1.0f ? large : 1.0f - erf_small(x);
-}
+OVERLOAD float erfc_of(float x) { return ck_erfcf(x); }
 OVERLOAD double erfc_of(double x) { return erfc(x); }
 
 // The inverse of the normal distribution (Cephes ndtri), in double whatever the type.
@@ -286,13 +182,13 @@ OVERLOAD double floor_mod_of(double a, double b) {
     const B *bs = b_;                                                                                          \
     R *out = out_;                                                                                             \
     if (a_step && b_step) {                                                                                    \
-      FOR_EACH(n) { __auto_type a = LA(as[i]); __auto_type b = LB(bs[i]); out[i] = STORE(expression); }        \
+      FOR_EACH(i, n) { __auto_type a = LA(as[i]); __auto_type b = LB(bs[i]); out[i] = STORE(expression); }        \
     } else if (a_step) {                                                                                       \
       __auto_type b = LB(*bs);                                                                                 \
-      FOR_EACH(n) { __auto_type a = LA(as[i]); out[i] = STORE(expression); }                                   \
+      FOR_EACH(i, n) { __auto_type a = LA(as[i]); out[i] = STORE(expression); }                                   \
     } else {                                                                                                   \
       __auto_type a = LA(*as);                                                                                 \
-      FOR_EACH(n) { __auto_type b = LB(bs[i]); out[i] = STORE(expression); }                                   \
+      FOR_EACH(i, n) { __auto_type b = LB(bs[i]); out[i] = STORE(expression); }                                   \
     }                                                                                                          \
     return 0;                                                                                                  \
   }
@@ -446,7 +342,7 @@ BINARY(not_equal_c128, complex128, uint8_t, a != b)
   {                                                                                   \
     const X *xs = x_;                                                                 \
     R *out = out_;                                                                    \
-    FOR_EACH(n) { __auto_type x = LOAD(xs[i]); out[i] = STORE(expression); }          \
+    FOR_EACH(i, n) { __auto_type x = LOAD(xs[i]); out[i] = STORE(expression); }          \
   }
 #define UNARY_ARGUMENTS (size_t n, const void *x_, void *out_)
 #define UNARY(name, X, R, expression) static void name UNARY_ARGUMENTS { typedef X T; LOOP1(X, R, PLAIN, (R), expression) }
@@ -803,10 +699,10 @@ void ck_select(
   {                                                                                          \
     const T *a = a_, *b = b_;                                                                \
     T *out = out_;                                                                           \
-    if (a_step && b_step) FOR_EACH(n) out[i] = c[i] ? a[i] : b[i];                            \
-    else if (a_step) { T t = *b; FOR_EACH(n) out[i] = c[i] ? a[i] : t; }                      \
-    else if (b_step) { T t = *a; FOR_EACH(n) out[i] = c[i] ? t : b[i]; }                      \
-    else { T t = *a, u = *b; FOR_EACH(n) out[i] = c[i] ? t : u; }                             \
+    if (a_step && b_step) FOR_EACH(i, n) out[i] = c[i] ? a[i] : b[i];                            \
+    else if (a_step) { T t = *b; FOR_EACH(i, n) out[i] = c[i] ? a[i] : t; }                      \
+    else if (b_step) { T t = *a; FOR_EACH(i, n) out[i] = c[i] ? t : b[i]; }                      \
+    else { T t = *a, u = *b; FOR_EACH(i, n) out[i] = c[i] ? t : u; }                             \
   }
   BY_SIZE(size, SELECT)
 }

@@ -150,8 +150,9 @@ public final class HTTPServer: Sendable {
 
     func finishDrainIfEmpty() {
       guard isDraining, connections.isEmpty else { return }
-      drained?()
+      let last = drained
       drained = nil
+      last?()
     }
   }
 }
@@ -160,40 +161,59 @@ public final class HTTPServer: Sendable {
 
 extension HTTPServer {
   /// Stops accepting, tells every client (two-step GOAWAY), lets streams finish, closes. What is still open at `deadline`
-  /// is cut. Returns when every connection is closed and the loops' threads have ended.
+  /// is cut. Returns when every connection is closed and the loops' threads have ended; at once when another call drains.
   public func drain(deadline: Duration) async {
+    let isFirst = await withCheckedContinuation { continuation in
+      let isFirst = startDraining(deadline: deadline) { continuation.resume(returning: true) }
+      if !isFirst { continuation.resume(returning: false) }
+    }
+    if isFirst { for loop in loops { loop.join() } }
+  }
+
+  /// The same without waiting: `completion` runs on the loop that finished last, just before it stops.
+  /// False: the server is draining already, and `completion` will not be called.
+  @discardableResult
+  public func startDraining(deadline: Duration, completion: @escaping @Sendable () -> Void) -> Bool {
     let isFirst = state.withLock { state in
       defer { state.isDraining = true }
       return !state.isDraining
     }
-    guard isFirst else { return }
+    guard isFirst else { return false }
     let milliseconds = Int(clamping: deadline.clampedNanoseconds / 1_000_000)
-    await withTaskGroup(of: Void.self) { group in
-      for loop in loops { group.addTask { await self.drain(loop, milliseconds) } }
-    }
+    let countdown = Countdown(loops.count)
     for loop in loops {
-      loop.stop()
-      loop.join()
-    }
-  }
-
-  private func drain(_ loop: EventLoop, _ milliseconds: Int) async {
-    let share = shares[loop.index]
-    await withCheckedContinuation { continuation in
-      loop.enqueue {
-        share.isDraining = true
-        for listener in share.listeners { listener.close() }
-        share.listeners = []
-        let cut = Cut { for connection in Array(share.connections.values) { connection.abort() } }
-        let timer = loop.schedule(afterMilliseconds: milliseconds, cut)
-        share.drained = {
-          loop.cancel(timer)
-          continuation.resume()
+      loop.enqueue { [self, loop] in
+        drain(loop, milliseconds) { [self] in
+          shares[loop.index].application?.stopped()
+          shares[loop.index].application = nil
+          if countdown.hit() { completion() }
+          loop.stop()
         }
-        for connection in Array(share.connections.values) { connection.startDrain() }
-        share.finishDrainIfEmpty()
       }
     }
+    return true
+  }
+
+  private func drain(_ loop: EventLoop, _ milliseconds: Int, _ drained: @escaping () -> Void) {
+    let share = shares[loop.index]
+    share.isDraining = true
+    for listener in share.listeners { listener.close() }
+    share.listeners = []
+    let timer = loop.schedule(
+      afterMilliseconds: milliseconds,
+      Cut { for connection in Array(share.connections.values) { connection.abort() } })
+    share.drained = { [unowned loop] in
+      loop.cancel(timer)
+      drained()
+    }
+    for connection in Array(share.connections.values) { connection.startDrain() }
+    share.finishDrainIfEmpty()
+  }
+
+  private final class Countdown: Sendable {
+    private let left: Atomic<Int>
+    init(_ count: Int) { left = Atomic(count) }
+    func hit() -> Bool { left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
   }
 
   private final class Cut: TimerTarget {

@@ -40,6 +40,12 @@ extension StreamHandler {
 public protocol HTTPApplication: AnyObject {
   /// A request's head is in `stream.head`. Set `stream.handler`, or answer at once.
   func opened(_ stream: HTTPStream)
+  /// The loop ends; no stream is open any more. The place to break cycles.
+  func stopped()
+}
+
+extension HTTPApplication {
+  public func stopped() {}
 }
 
 @safe public final class HTTPStream {

@@ -65,8 +65,10 @@ struct Harness {
   enum Outcome: Sendable {
     case loaded(Slot)
     case failed(LoadError)
-    /// Not attempted, or in vain, because the directory is still being filled.
+    /// Not attempted, or in vain, because something is missing.
     case incomplete(reason: String, Fingerprint)
+    /// Not attempted, because its files were written just now; they will have been quiet for long enough after `rest`.
+    case settling(Fingerprint, rest: Duration)
   }
 
   /// What the manager does about an outcome.
@@ -124,6 +126,10 @@ struct Harness {
       return .reportFailure(error, retryIn: nil)
     case .incomplete(let reason, let fingerprint):
       return wait(reason, fingerprint, now, limits)
+    case .settling(let fingerprint, let rest):
+      vigil = Vigil(reason: "it is being written", fingerprint: fingerprint, pause: limits.waitMin)
+      state = .waiting(due: now + rest)
+      return .none
     }
   }
 

@@ -25,8 +25,10 @@ extension LoadJob {
     let seen = Fingerprint(directory: directory)
     let (age, overflow) = wallClock().subtractingReportingOverflow(seen.newestChange)
     // A file server's clock may be ahead of ours: then two looks, a pause apart, have to agree.
-    let isQuiet = overflow || age < 0 ? lastSeen == seen : age >= quiet
-    guard isQuiet else { return .incomplete(reason: "it is being written", seen) }
+    let isAhead = overflow || age < 0
+    guard isAhead ? lastSeen == seen : age >= quiet else {
+      return .settling(seen, rest: .nanoseconds(isAhead ? quiet : quiet - age))
+    }
     if case .missing(let what) = loader.inspect(directory) { return .incomplete(reason: what, seen) }
     inspected()
     do throws(LoadError) {

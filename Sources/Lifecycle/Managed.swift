@@ -111,7 +111,7 @@ struct Managed {
 }
 
 extension Optional<Scan> {
-  fileprivate var children: [Child] { if case .listed(let children) = self { children } else { [] } }
+  var children: [Child] { if case .listed(let children) = self { children } else { [] } }
   fileprivate var isListing: Bool { if case .listed = self { true } else { false } }
 }
 

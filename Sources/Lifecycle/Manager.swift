@@ -134,7 +134,7 @@ struct Manager {
     let name = target.model
     guard let model = models[name], !model.isRemoved, model.configuration.basePath == target.basePath, model.scan != scan
     else { return }
-    report(scan, name, model.configuration)
+    report(scan, since: model.scan, name, model.configuration)
     touched.insert(name)
     for new in models[name]?.found(scan) ?? [] {
       log(.info, "found version \(new.version) at \(new.directory)", name, new.version)
@@ -155,13 +155,13 @@ struct Manager {
     touched.insert(name)
     guard let action = models[name]?[version]?.finished(outcome, at: now, limits.harness) else { return }
     switch outcome {
-    case .incomplete(_, let fingerprint) where action != .drop:
+    case .incomplete(_, let fingerprint) where action != .drop, .settling(let fingerprint, _) where action != .drop:
       effects.append(.watchVersion(model: name, version: version, directories: fingerprint.directories))
     case .loaded(let slot) where action == .drop:
       effects.append(.trim(byteCount: slot.model.byteCount))
     case .loaded(let slot):
       log(.info, "loaded in \((now - job.started).inMilliseconds) ms, \(slot.model.byteCount) bytes", name, version)
-    case .incomplete, .failed: break
+    case .incomplete, .settling, .failed: break
     }
     switch action {
     case .reportWaiting(let reason):
@@ -298,8 +298,10 @@ struct Manager {
     effects.append(.log(LogLine(level, message, model: model, version: version)))
   }
 
-  /// Says what is odd about what was found.
-  private mutating func report(_ scan: Scan, _ name: String, _ configuration: ModelConfiguration) {
+  /// Says what is odd about what was found, and was not so at the last look.
+  private mutating func report(
+    _ scan: Scan, since last: Scan?, _ name: String, _ configuration: ModelConfiguration
+  ) {
     let basePath = configuration.basePath
     let rest = limits.polls ? "it is looked for again" : "it is not looked for again"
     switch scan {
@@ -308,13 +310,14 @@ struct Manager {
     case .failed(let code):
       log(.error, "cannot read base path \(basePath): \(SystemError(code: code).text); \(rest)", name)
     case .listed(let children):
-      for child in children where !child.isDirectory {
+      let known = last.children
+      for child in children where !child.isDirectory && !known.contains(child) {
         log(
           .error, "\(basePath)/\(child.name) is a file, but a version is a directory: move it into one, or rename it", name,
           child.version)
       }
       let (found, shadowed) = Scan.directories(children)
-      for child in shadowed {
+      for child in shadowed where !known.contains(child) {
         log(
           .warning, "\(basePath) has version \(child.version) twice: \(found[child.version] ?? "") is taken, not \(child.name)",
           name, child.version)

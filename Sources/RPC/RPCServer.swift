@@ -33,6 +33,12 @@ public final class RPCServer: Sendable {
 
   /// See `HTTPServer.drain`.
   public func drain(deadline: Duration) async { await http.drain(deadline: deadline) }
+
+  /// See `HTTPServer.startDraining`.
+  @discardableResult
+  public func startDraining(deadline: Duration, completion: @escaping @Sendable () -> Void) -> Bool {
+    http.startDraining(deadline: deadline, completion: completion)
+  }
 }
 
 /// Header lists that never change.
@@ -55,6 +61,7 @@ final class RPCApplication: HTTPApplication {
   private let pooledCallsMax: Int
   private let methods: MethodTable
   private var pool: [UnaryCall] = []
+  private var isStopped = false
 
   init(loop: EventLoop, methods: MethodTable, configuration: RPCServer.Configuration) {
     self.loop = loop
@@ -80,8 +87,13 @@ final class RPCApplication: HTTPApplication {
     stream.handler = call
   }
 
+  func stopped() {
+    isStopped = true
+    pool.removeAll()
+  }
+
   func giveBack(_ call: UnaryCall) {
-    if pool.count < pooledCallsMax { pool.append(call) }
+    if !isStopped, pool.count < pooledCallsMax { pool.append(call) }
   }
 
   /// `application/grpc`, alone or with `+proto` or parameters behind it.
@@ -111,7 +123,8 @@ final class RPCApplication: HTTPApplication {
       let encoding = stream.head.text(.grpcEncoding) ?? "identity"
       if flag != 1 || encoding == "identity" { return Status(.internal, "compressed flag \(flag) without grpc-encoding") }
       return Status(.unimplemented, "Compression algorithm '\(encoding)' not supported.")
-    case .secondMessage: return Status(.internal, "more than one message in a unary request")
+    // gRPC's status table: "Request cardinality violation".
+    case .secondMessage: return Status(.unimplemented, "more than one message in a unary request")
     case .truncated(let received, let expected):
       return Status(.internal, "request ended after \(received) of \(expected) bytes")
     case .missing: return Status(.internal, "request ended without a message")

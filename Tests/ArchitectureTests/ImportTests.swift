@@ -9,7 +9,7 @@ private let arrows: [String: Set<String>] = [
   "Tensors": [],
   "Wire": [],
   "Messages": ["Wire", "Tensors"],
-  "Schemas": ["SwiftProtobuf", "Foundation"],
+  "Schemas": ["SwiftProtobuf", "Foundation", "FoundationEssentials"],
   "Engine": ["Tensors", "Messages", "Wire", "CKernels", "Telemetry", "Synchronization", "Glibc"],
   "Formats": ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux", "CKernels", "Synchronization", "Glibc", "Foundation", "SwiftProtobuf"],
   "Catalog": ["Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],

@@ -22,6 +22,13 @@ private final class Echo: HTTPApplication {
   }
 }
 
+/// Raised by one thread, seen by another.
+private final class Flag: Sendable {
+  private let value = Atomic<Bool>(false)
+  func raise() { value.store(true, ordering: .releasing) }
+  var isRaised: Bool { value.load(ordering: .acquiring) }
+}
+
 @Suite(.serialized, .timeLimit(.minutes(1))) struct HTTP2ConnectionTests {
   private func withServer(
     _ limits: Limits = Limits(), loops: Int = 1, _ body: (HTTPServer, Int) async throws -> Void
@@ -331,7 +338,8 @@ private final class Echo: HTTPApplication {
     peer.send(head(1))
     peer.send(Frame(Frame.ping, [UInt8](repeating: 1, count: 8)))
     _ = try peer.receive(Frame.ping)
-    async let drained: Void = server.drain(deadline: .seconds(20))
+    let drained = Flag()
+    server.startDraining(deadline: .seconds(20)) { drained.raise() }
     let ping = try peer.receive(Frame.ping)
     let first = try peer.receive(Frame.goAway)
     #expect(first.payload[0..<4] == [0x7f, 0xff, 0xff, 0xff])
@@ -341,7 +349,7 @@ private final class Echo: HTTPApplication {
     peer.send(Frame(Frame.data, flags: Frame.endStream, stream: 1, [3]))
     #expect(try peer.answer(on: 1).body == [3])
     expectClosed(peer)
-    await drained
+    try await until { drained.isRaised }
     #expect(throws: PeerError.self) { try ScriptedPeer(port: server.ports[0]) }
   }
 
@@ -401,7 +409,8 @@ private final class Echo: HTTPApplication {
       let peer = try ScriptedPeer(port: server.ports[0])
       peer.open()
       peer.send(Frame(Frame.headers, flags: 5, stream: 1, ScriptedPeer.block(ScriptedPeer.request("/"))))
-      while server.acceptPauseCount < 2 { try await Task.sleep(for: .milliseconds(10)) }
+      // Not Task.sleep: its timers need descriptors, too.
+      while server.acceptPauseCount < 2 { usleep(10_000) }
       for fd in taken { close(fd) }
       let answer = try peer.answer(on: 1)
       // Pauses, not a spin.

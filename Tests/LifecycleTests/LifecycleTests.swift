@@ -248,6 +248,7 @@ private final class Loop: Sendable {
     case .loaded: "loaded"
     case .failed(let error): "failed: \(error.message)"
     case .incomplete(let reason, _): "incomplete: \(reason)"
+    case .settling(_, let rest): "settling: \(rest / .nanoseconds(1)) ns"
     }
   }
 
@@ -255,7 +256,7 @@ private final class Loop: Sendable {
     let disk = TemporaryDirectory()
     disk.write("1/model", "ok")
     let seen = Fingerprint(directory: disk("1"))
-    #expect(outcome(job(disk("1")), at: seen.newestChange + 999) == "incomplete: it is being written")
+    #expect(outcome(job(disk("1")), at: seen.newestChange + 999) == "settling: 1.0 ns")
     #expect(outcome(job(disk("1")), at: seen.newestChange + 1000) == "loaded")
   }
 
@@ -263,10 +264,10 @@ private final class Loop: Sendable {
     let disk = TemporaryDirectory()
     disk.write("1/model", "ok")
     let seen = Fingerprint(directory: disk("1"))
-    #expect(outcome(job(disk("1")), at: 0) == "incomplete: it is being written")
+    #expect(outcome(job(disk("1")), at: 0) == "settling: 1000.0 ns")
     #expect(outcome(job(disk("1"), seen), at: 0) == "loaded")
     disk.write("1/more")
-    #expect(outcome(job(disk("1"), seen), at: 0) == "incomplete: it is being written")
+    #expect(outcome(job(disk("1"), seen), at: 0) == "settling: 1000.0 ns")
   }
 
   @Test func `a directory that is renamed is not fresh`() {

@@ -209,6 +209,25 @@ import Testing
     #expect(world.lines.filter { $0.message.contains("waited for") }.count == 1)
   }
 
+  @Test func `files that were written just now are looked at when they are quiet`() {
+    let world = world(.latest(1), directories("1"))
+    world.finish(world.take(1)!, .settling(.some, rest: .milliseconds(70)))
+    #expect(world.catalog.current.model("m")?.statuses.first?.errorMessage.hasSuffix("it is being written") == true)
+    #expect(world.manager.deadline == world.now + .milliseconds(70))
+    world.advance(.milliseconds(70))
+    world.load(1)
+    #expect(world.shown() == "1 available")
+  }
+
+  @Test func `what is odd is said once`() {
+    let world = world(.latest(1), listing(["1", "01"], files: ["2"]))
+    let lines = world.lines.filter { $0.level != .info }
+    #expect(lines.map(\.version) == [2, 1])
+    world.disk["/m"] = listing(["1", "01", "3"], files: ["2"])
+    world.look()
+    #expect(world.lines.filter { $0.level != .info } == lines)
+  }
+
   @Test func `a directory that does not move is looked at less and less often, until it moves`() {
     let world = world(.latest(1), directories("1"))
     var pauses: [Duration] = []

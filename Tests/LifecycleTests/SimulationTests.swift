@@ -77,6 +77,7 @@ private final class LeaseBox {
       case 7:
         world.receive(.inspected(job))
         world.finish(job, .incomplete(reason: "it changed", .some))
+      case 8: world.finish(job, .settling(.some, rest: .milliseconds(300)))
       default: world.finish(job, .incomplete(reason: "variables", .some))
       }
     }

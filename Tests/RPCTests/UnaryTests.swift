@@ -259,6 +259,17 @@ private final class Held: UnaryHandler {
     }
   }
 
+  @Test func `a drained server is freed, with its loops and calls`() async throws {
+    weak var server: HTTPServer?
+    weak var loop: EventLoop?
+    try await withServer(loops: 1) { running, channel in
+      _ = try await channel.unary("/test/Echo", [1])
+      server = running.http
+      loop = running.http.loops[0]
+    }
+    try await until { server == nil && loop == nil }
+  }
+
   @Test func `without a server calls are UNAVAILABLE; with one again they go through`() async throws {
     var port = 0
     try await withServer { server, _ in port = server.ports[0] }
@@ -307,7 +318,7 @@ private final class Held: UnaryHandler {
   @Test(arguments: [
     ([], [], "13"),
     ([0, 0, 0, 0, 2, 1], [], "13"),
-    ([0, 0, 0, 0, 1, 1, 0], [], "13"),
+    ([0, 0, 0, 0, 1, 1, 0], [], "12"),
     ([1, 0, 0, 0, 1, 1], [("grpc-encoding", "gzip")], "12"),
     ([1, 0, 0, 0, 1, 1], [], "13"),
     ([2, 0, 0, 0, 1, 1], [], "13"),
@@ -321,7 +332,7 @@ private final class Held: UnaryHandler {
       send(peer, 1, "/test/Echo", more, body)
       let answer = try peer.answer(on: 1)
       #expect(answer.fields[":status"] == "200" && answer.fields["grpc-status"] == status)
-      if status == "12" { #expect(answer.fields["grpc-accept-encoding"] == "identity") }
+      if !more.isEmpty, status == "12" { #expect(answer.fields["grpc-accept-encoding"] == "identity") }
       let got12 = try await channel.unary("/test/Echo", [1]).bytes
       #expect(got12 == [1])
     }
