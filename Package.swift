@@ -17,8 +17,9 @@ let swift: [SwiftSetting] = [
   .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
-/// HTTP and RPC: every object belongs to one loop's thread. Debug builds, and with them the tests, check each access for
-/// exclusivity at run time; release builds rely on that, because the checks cost a seventh of a small request.
+/// HTTP, RPC and Serving: every object that changes belongs to one thread, a loop's or a worker's. Debug builds, and with
+/// them the tests, check each access for exclusivity at run time; release builds rely on that, because the checks cost a
+/// seventh of a small request.
 let loopConfined = swift + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 let optimizedC: [CSetting] = [.unsafeFlags(["-O3"])]
@@ -72,7 +73,7 @@ let package = Package(
     .target(
       name: "Serving",
       dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
-      swiftSettings: swift),
+      swiftSettings: loopConfined),
     .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
 
     // One question from the command line.
@@ -111,6 +112,20 @@ let package = Package(
     .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
       name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(
+      name: "ServingTests",
+      dependencies: [
+        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ClientTests",
+      dependencies: [
+        "Client", "HTTP", "Tensors", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
+    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "HTTP", "Tensors"], swiftSettings: swift),
     .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(

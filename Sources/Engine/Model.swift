@@ -85,6 +85,7 @@ public final class Signature: Sendable {
   public let plan: Plan
   /// What a run has taken lately, by its number of rows.
   public let cost = CostEstimate()
+  private let inputTypes: FixedArray<DType>
   private let inputNames: ByteTable
   private let outputNames: ByteTable
   private let outputKeyBytes: FixedArray<UInt8>
@@ -102,6 +103,7 @@ public final class Signature: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.plan = plan
+    inputTypes = FixedArray(inputs.map(\.dtype))
     inputNames = ByteTable(inputs.map { Array($0.alias.utf8) })
     outputNames = ByteTable(outputs.map { Array($0.alias.utf8) })
     outputKeyBytes = FixedArray(outputs.flatMap { Array($0.alias.utf8) })
@@ -114,6 +116,12 @@ public final class Signature: Sendable {
 
   /// The input of that alias, by its place in `inputs`.
   public func inputIndex(of alias: RawSpan) -> Int? { inputNames.index(of: alias) }
+
+  /// The first input that was not fed with its own type.
+  public func firstWithOtherType(in frame: borrowing Frame) -> Int? {
+    for i in 0..<inputTypes.count where frame.fedType(i) != inputTypes[i] { return i }
+    return nil
+  }
 
   /// The output of that alias, by its place in `outputs`.
   public func outputIndex(of alias: RawSpan) -> Int? { outputNames.index(of: alias) }

@@ -185,12 +185,10 @@ extension PredictRun {
   }
 
   private func checkTypes(_ frame: borrowing Frame) throws(Status) {
-    for (index, input) in signature.inputs.enumerated() {
-      let type = frame.fedType(index)
-      guard type == input.dtype else {
-        throw Status(.invalidArgument, "Expects arg[\(index)] to be \(input.dtype) but \(type) is provided")
-      }
-    }
+    guard let index = signature.firstWithOtherType(in: frame) else { return }
+    throw Status(
+      .invalidArgument,
+      "Expects arg[\(index)] to be \(signature.inputs[index].dtype) but \(frame.fedType(index)) is provided")
   }
 }
 

@@ -38,8 +38,8 @@ func readArguments(_ arguments: [String]) throws(ArgumentError) -> (Endpoint, Pr
 func readInput(_ word: String) throws(ArgumentError) -> (String, Tensor) {
   let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
   guard sides.count == 2 else { throw ArgumentError(description: "'\(word)' is not name=values") }
-  let head = sides[0].split(separator: ":", maxSplits: 1).map(String.init)
-  guard let name = head.first else { throw ArgumentError(description: "'\(word)' has no name") }
+  let head = sides[0].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+  guard let name = head.first, !name.isEmpty else { throw ArgumentError(description: "'\(word)' has no name") }
   let kind = head.count == 2 ? head[1] : "float"
   let typeName = String(kind.prefix { $0 != "[" })
   guard let dtype = DType.allCases.first(where: { $0.name == typeName }) else {

@@ -112,5 +112,7 @@ private func readFile(_ path: String) -> String? {
     guard count > 0 else { break }
     bytes += chunk[..<count]
   }
+  // A directory opens and does not read: that is no empty file.
+  guard unsafe ferror(file) == 0 else { return nil }
   return String(decoding: bytes, as: UTF8.self)
 }

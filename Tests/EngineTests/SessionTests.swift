@@ -1,3 +1,4 @@
+import Synchronization
 import Tensors
 import Testing
 
@@ -264,6 +265,66 @@ private func run(_ plan: Plan, _ inputs: [[Float]], wanted: UInt64 = .max) throw
       name: "f40", argumentCount: 1, body: [node("x", "_Arg"), node("y", "Add", 0, 0)], results: [Endpoint(node: 1)])
     let graph = Graph(nodes: [node("x", "Placeholder"), node("call", "f0", 0)], functions: functions)
     #expect(throws: GraphError.self) { try plan(graph, 1) }
+  }
+
+  @Test func `functions that only call each other are refused before they are counted out`() {
+    var functions: [String: Function] = [:]
+    for i in 0..<60 {
+      functions["f\(i)"] = Function(
+        name: "f\(i)", argumentCount: 1,
+        body: [node("x", "_Arg"), node("a", "f\(i + 1)", 0), node("b", "f\(i + 1)", 1)], results: [Endpoint(node: 2)])
+    }
+    functions["f60"] = Function(name: "f60", argumentCount: 1, body: [node("x", "_Arg")], results: [Endpoint(node: 0)])
+    let graph = Graph(nodes: [node("x", "Placeholder"), node("call", "f0", 0)], functions: functions)
+    #expect(throws: GraphError.self) { try plan(graph, 1) }
+  }
+
+  @Test func `a loop without end among constants stays a step, and a run of it can be stopped`() throws {
+    let condition = Function(
+      name: "cond", argumentCount: 1, body: [node("i", "_Arg"), constant("true", 1)], results: [Endpoint(node: 1)])
+    let body = Function(name: "body", argumentCount: 1, body: [node("i", "_Arg")], results: [Endpoint(node: 0)])
+    let attributes: [String: Attribute] = ["cond": .function(.init(name: "cond")), "body": .function(.init(name: "body"))]
+    let graph = Graph(
+      nodes: [constant("c", 1), node("loop", "StatelessWhile", 0, attributes: attributes)],
+      functions: ["cond": condition, "body": body])
+    let plan = try plan(graph, 1)
+    #expect(plan.ops == ["StatelessWhile"])
+    #expect(!plan.isPlain)
+    final class Impatient: Interruption {
+      private let questions = Atomic(0)
+      var reason: RunError.Code? { questions.add(1, ordering: .relaxed).newValue > 1000 ? .cancelled : nil }
+    }
+    var frame = Frame()
+    frame.interruption = Impatient()
+    frame.begin(plan)
+    do {
+      try frame.run(plan)
+      Issue.record("the loop ended")
+    } catch { #expect(error.code == .cancelled) }
+  }
+
+  @Test func `a plan is plain unless it loops or changes something, branches included`() throws {
+    func isPlain(_ nodes: [Node], _ functions: [Function] = []) throws -> Bool {
+      let graph = Graph(nodes: nodes, functions: Dictionary(uniqueKeysWithValues: functions.map { ($0.name, $0) }))
+      return try Session(graph, registry: registry).plans([
+        .init(feeds: [Endpoint(node: 0)], fetches: [Endpoint(node: nodes.count - 1)])
+      ])[0].isPlain
+    }
+    let x = node("x", "Placeholder")
+    let same = Function(name: "same", argumentCount: 1, body: [node("x", "_Arg")], results: [Endpoint(node: 0)])
+    let loop = node(
+      "loop", "StatelessWhile", 0, attributes: ["cond": .function(.init(name: "same")), "body": .function(.init(name: "same"))])
+    let looping = Function(name: "looping", argumentCount: 1, body: [node("x", "_Arg"), loop], results: [Endpoint(node: 1)])
+    func branch(_ then: String) -> Node {
+      node(
+        "y", "StatelessIf", 0, 0,
+        attributes: ["then_branch": .function(.init(name: then)), "else_branch": .function(.init(name: "same"))])
+    }
+    #expect(try isPlain([x, node("y", "Add", 0, 0)]))
+    #expect(try !isPlain([x, node("v", "VariableV2"), node("y", "AssignAdd", 1, 0)]))
+    #expect(try !isPlain([x, loop], [same]))
+    #expect(try isPlain([x, branch("same")], [same]))
+    #expect(try !isPlain([x, branch("looping")], [same, looping]))
   }
 
   @Test func `an edge that leads nowhere is refused`() {

@@ -84,4 +84,10 @@ import Testing
         == "INVALID_ARGUMENT: Model m requests unsupported platform onnx")
     #expect(message("nonsense").contains("Error parsing text-format tensorflow.serving.ModelServerConfig"))
   }
+
+  @Test func `a config file that cannot be read is not an empty one`() {
+    for path in ["/", "/no/such/file"] {
+      #expect(throws: ConfigurationError.self) { try ModelServerConfiguration(file: path) }
+    }
+  }
 }

@@ -102,11 +102,11 @@ private func loop(_ op: String, _ effect: KernelDefinition.Effect) -> KernelDefi
         let go = answer[0].isTrue
         frame.release(answer[0])
         if !go { break }
-        let next = try frame.call(body, state)
+        // The state of a round is the body's own: it may be written over.
+        let next = try frame.call(body, state, giving: owned)
         guard next.count == state.count else {
           throw .internal("the loop's body gives \(next.count) values for \(state.count)")
         }
-        if owned { for value in state { frame.release(value) } }
         state = next
         owned = true
       }

@@ -38,11 +38,11 @@ let elementwiseKernels: [KernelDefinition] = [
   unary("Invert", CK_INVERT), unary("LogicalNot", CK_LOGICAL_NOT), unary("Conj", CK_CONJ, integers: true),
   unary("IsNan", CK_IS_NAN), unary("IsInf", CK_IS_INF), unary("IsFinite", CK_IS_FINITE),
 
-  KernelDefinition("AddN") { _ throws(GraphError) in { frame throws(RunError) in try frame.addN() } },
-  KernelDefinition("AccumulateNV2") { _ throws(GraphError) in { frame throws(RunError) in try frame.addN() } },
-  KernelDefinition("ClipByValue") { _ throws(GraphError) in { frame throws(RunError) in try frame.clip() } },
-  KernelDefinition("Select") { _ throws(GraphError) in { frame throws(RunError) in try frame.select() } },
-  KernelDefinition("SelectV2") { _ throws(GraphError) in { frame throws(RunError) in try frame.selectBroadcasting() } },
+  kernel("AddN") { frame throws(RunError) in try frame.addN() },
+  kernel("AccumulateNV2") { frame throws(RunError) in try frame.addN() },
+  kernel("ClipByValue") { frame throws(RunError) in try frame.clip() },
+  kernel("Select") { frame throws(RunError) in try frame.select() },
+  kernel("SelectV2") { frame throws(RunError) in try frame.selectBroadcasting() },
   KernelDefinition("Cast") { node throws(GraphError) in
     let type = try node.dtype("DstT")
     return { frame throws(RunError) in try frame.cast(to: type) }
@@ -52,39 +52,28 @@ let elementwiseKernels: [KernelDefinition] = [
     guard type != .string, type != .resource, type != .variant else { throw node.invalid("cannot bitcast to \(type)") }
     return { frame throws(RunError) in try frame.bitcast(to: type) }
   },
-  KernelDefinition("CheckNumerics", .writes) { node throws(GraphError) in
-    let message = try node.string("message")
-    return { frame throws(RunError) in try frame.checkNumerics(message) }
-  },
-  KernelDefinition("CheckNumericsV2", .writes) { node throws(GraphError) in
-    let message = try node.string("message")
-    return { frame throws(RunError) in try frame.checkNumerics(message) }
-  },
+  checkNumerics("CheckNumerics"), checkNumerics("CheckNumericsV2"),
   complexPart("Real", 0), complexPart("Imag", 1),
 ]
 
 private let dividing = "Integer division by zero"
 
 private func binary(_ op: String, _ code: ck_binary_op, _ failure: String = "") -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in try frame.binary(code, op, failure) }
-  }
+  kernel(op) { frame throws(RunError) in try frame.binary(code, op, failure) }
 }
 
 /// - Parameter integers: whether the op gives integers (and all it has no loop for) back as they are.
 private func unary(_ op: String, _ code: ck_unary_op, integers: Bool = false) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = frame.input(0)
-      guard let loop = unsafe ck_unary_loop(code, x.kernelType) else {
-        if integers { return frame.forward(0, to: 0) }
-        throw unsupported(op, x.dtype)
-      }
-      let tests = code.rawValue >= CK_IS_NAN.rawValue
-      let out = try tests ? frame.output(0, .bool, x.shape) : frame.output(0, x.dtype, x.shape, reusing: 0)
-      // Both hold `x.count` elements of the types the loop was chosen for.
-      unsafe loop(x.count, x.base, out.base)
+  kernel(op) { frame throws(RunError) in
+    let x = frame.input(0)
+    guard let loop = unsafe ck_unary_loop(code, x.kernelType) else {
+      if integers { return frame.forward(0, to: 0) }
+      throw unsupported(op, x.dtype)
     }
+    let tests = code.rawValue >= CK_IS_NAN.rawValue
+    let out = try tests ? frame.output(0, .bool, x.shape) : frame.output(0, x.dtype, x.shape, reusing: 0)
+    // Both hold `x.count` elements of the types the loop was chosen for.
+    unsafe loop(x.count, x.base, out.base)
   }
 }
 
@@ -259,6 +248,13 @@ extension Frame {
   }
 }
 
+private func checkNumerics(_ op: String) -> KernelDefinition {
+  KernelDefinition(op, .writes) { node throws(GraphError) in
+    let message = try node.string("message")
+    return { frame throws(RunError) in try frame.checkNumerics(message) }
+  }
+}
+
 /// Equality is for strings too, and with `incompatible_shape_error` off shapes that do not agree are merely not equal.
 private func equality(_ op: String, _ code: ck_binary_op, equal: Bool) -> KernelDefinition {
   KernelDefinition(op) { node throws(GraphError) in
@@ -319,14 +315,12 @@ private struct ApproximateEqual: TypedKernel {
 }
 
 private func complexPart(_ op: String, _ part: Int) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = frame.input(0)
-      guard x.dtype == .complex64 || x.dtype == .complex128 else { throw unsupported(op, x.dtype) }
-      let type: DType = x.dtype == .complex64 ? .float : .double
-      let out = try frame.output(0, type, x.shape)
-      // Real and imaginary parts alternate.
-      unsafe ck_gather_strided(x.count, type.size, x.base + part * type.size, 2, out.base)
-    }
+  kernel(op) { frame throws(RunError) in
+    let x = frame.input(0)
+    guard x.dtype == .complex64 || x.dtype == .complex128 else { throw unsupported(op, x.dtype) }
+    let type: DType = x.dtype == .complex64 ? .float : .double
+    let out = try frame.output(0, type, x.shape)
+    // Real and imaginary parts alternate.
+    unsafe ck_gather_strided(x.count, type.size, x.base + part * type.size, 2, out.base)
   }
 }

@@ -3,9 +3,7 @@ internal import CKernels
 internal import Tensors
 
 let gatherKernels: [KernelDefinition] = [
-  KernelDefinition("Gather") { _ throws(GraphError) in
-    { frame throws(RunError) in try frame.gather(frame.input(0), frame.input(1), axis: 0, batchDims: 0) }
-  },
+  kernel("Gather") { frame throws(RunError) in try frame.gather(frame.input(0), frame.input(1), axis: 0, batchDims: 0) },
   KernelDefinition("GatherV2") { node throws(GraphError) in
     let batchDims = try node.int("batch_dims", default: 0)
     return { frame throws(RunError) in
@@ -43,7 +41,7 @@ let gatherKernels: [KernelDefinition] = [
       try frame.gatherNd(unsafe Value(tensor), op)
     }
   },
-  KernelDefinition("ScatterNd") { _ throws(GraphError) in { frame throws(RunError) in try frame.scatterNd() } },
+  kernel("ScatterNd") { frame throws(RunError) in try frame.scatterNd() },
   tensorScatter("TensorScatterUpdate", nil), tensorScatter("TensorScatterAdd", CK_ADD),
   tensorScatter("TensorScatterSub", CK_SUB), tensorScatter("TensorScatterMax", CK_MAXIMUM),
   tensorScatter("TensorScatterMin", CK_MINIMUM),
@@ -51,8 +49,8 @@ let gatherKernels: [KernelDefinition] = [
     let axis = try node.int("axis", default: -1)
     return { frame throws(RunError) in try frame.oneHot(axis) }
   },
-  KernelDefinition("DynamicStitch") { _ throws(GraphError) in { frame throws(RunError) in try frame.stitch() } },
-  KernelDefinition("ParallelDynamicStitch") { _ throws(GraphError) in { frame throws(RunError) in try frame.stitch() } },
+  kernel("DynamicStitch") { frame throws(RunError) in try frame.stitch() },
+  kernel("ParallelDynamicStitch") { frame throws(RunError) in try frame.stitch() },
   KernelDefinition("DynamicPartition") { node throws(GraphError) in
     let count = try node.int("num_partitions")
     return { frame throws(RunError) in try frame.partition(count) }
@@ -344,7 +342,7 @@ extension Frame {
       }
     }
     let row = data.shape.count(from: rank)
-    for p in 0..<count {
+    for p in 0..<max(0, min(count, outputCount)) {
       var size = 0
       for i in 0..<partitions.count where try partitions.integer(at: i) == p { size += 1 }
       var dims = Dims()
@@ -409,16 +407,14 @@ extension Value {
 }
 
 private func tensorScatter(_ op: String, _ code: ck_binary_op?) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = frame.input(0)
-      guard frame.input(1).shape.rank >= 1 else {
-        throw .invalidArgument("Indices shape must have rank at least one. Found:\(frame.input(1).shape)")
-      }
-      let out = try frame.output(0, x.dtype, x.shape, reusing: 0)
-      // Already in place when the memory was taken over.
-      if unsafe out.base != x.base { unsafe out.base.copyMemory(from: x.base, byteCount: x.byteCount) }
-      try frame.scatter(frame.input(1), frame.input(2), into: out, code, op)
+  kernel(op) { frame throws(RunError) in
+    let x = frame.input(0)
+    guard frame.input(1).shape.rank >= 1 else {
+      throw .invalidArgument("Indices shape must have rank at least one. Found:\(frame.input(1).shape)")
     }
+    let out = try frame.output(0, x.dtype, x.shape, reusing: 0)
+    // Already in place when the memory was taken over.
+    if unsafe out.base != x.base { unsafe out.base.copyMemory(from: x.base, byteCount: x.byteCount) }
+    try frame.scatter(frame.input(1), frame.input(2), into: out, code, op)
   }
 }

@@ -31,6 +31,11 @@ public struct KernelDefinition: Sendable {
   }
 }
 
+/// The definition of an op whose kernel needs nothing of its node.
+func kernel(_ op: String, _ effect: KernelDefinition.Effect = .none, _ body: @escaping Kernel.Body) -> KernelDefinition {
+  KernelDefinition(op, effect) { _ throws(GraphError) in body }
+}
+
 /// Every op the engine knows.
 public struct KernelRegistry: Sendable {
   private var definitions: [String: KernelDefinition] = [:]
@@ -53,6 +58,9 @@ public struct KernelRegistry: Sendable {
     reductionKernels,
     shapeKernels,
     arrayKernels,
+    sliceKernels,
+    paddingKernels,
+    diagonalKernels,
     gatherKernels,
     matMulKernels,
     einsumKernels,
@@ -67,5 +75,6 @@ public struct KernelRegistry: Sendable {
     stringKernels,
     sparseKernels,
     regexKernels,
+    listKernels,
   ])
 }

@@ -349,61 +349,57 @@ private func scan(_ op: String, _ code: ck_binary_op) -> KernelDefinition {
 
 /// Rows of the input folded into the rows their ids name. Sorted ids count up from zero; a row no id names is zero (one in a product).
 private func segments(_ op: String, _ fold: Fold) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = frame.input(0)
-      let ids = frame.input(1)
-      guard ids.shape.rank == 1 else { throw .invalidArgument("segment_ids should be a vector.") }
-      guard x.shape.rank >= 1, ids.count == x.shape[0] else {
-        throw .invalidArgument(
-          "segment_ids should be the same size as dimension 0 of input.")
-      }
-      var before = 0
-      for i in 0..<ids.count {
-        let id = try ids.integer(at: i)
-        guard id >= 0 else { throw .invalidArgument("segment ids must be >= 0") }
-        guard i == 0 || id >= before else { throw .invalidArgument("segment ids are not increasing") }
-        before = id
-      }
-      guard before < Int(Int32.max) else { throw .invalidArgument("segment ids are too large: \(before)") }
-      try frame.foldSegments(x, ids, count: ids.count == 0 ? 0 : before + 1, idRank: 1, fold, empty: fold == .product ? 1 : 0, op)
+  kernel(op) { frame throws(RunError) in
+    let x = frame.input(0)
+    let ids = frame.input(1)
+    guard ids.shape.rank == 1 else { throw .invalidArgument("segment_ids should be a vector.") }
+    guard x.shape.rank >= 1, ids.count == x.shape[0] else {
+      throw .invalidArgument(
+        "segment_ids should be the same size as dimension 0 of input.")
     }
+    var before = 0
+    for i in 0..<ids.count {
+      let id = try ids.integer(at: i)
+      guard id >= 0 else { throw .invalidArgument("segment ids must be >= 0") }
+      guard i == 0 || id >= before else { throw .invalidArgument("segment ids are not increasing") }
+      before = id
+    }
+    guard before < Int(Int32.max) else { throw .invalidArgument("segment ids are too large: \(before)") }
+    try frame.foldSegments(x, ids, count: ids.count == 0 ? 0 : before + 1, idRank: 1, fold, empty: fold == .product ? 1 : 0, op)
   }
 }
 
 private func unsortedSegments(_ op: String, _ fold: Fold) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = frame.input(0)
-      let ids = frame.input(1)
-      let count = try frame.scalar(2, "num_segments")
-      guard count >= 0 else { throw .invalidArgument("Input num_segments == \(count) must not be negative.") }
-      var isPrefix = ids.shape.rank <= x.shape.rank
-      if isPrefix { for d in 0..<ids.shape.rank where ids.shape[d] != x.shape[d] { isPrefix = false } }
-      guard isPrefix else {
-        throw .invalidArgument("data.shape = \(x.shape) does not start with segment_ids.shape = \(ids.shape)")
-      }
-      for i in 0..<ids.count {
-        let id = try ids.integer(at: i)
-        guard id < count else {
-          throw .invalidArgument("segment_ids\(ids.position(i)) = \(id) is out of range [0, \(count))")
-        }
-      }
-      // A segment nothing falls into holds what nothing folds to; for floats TensorFlow takes the least finite number.
-      let empty: Double =
-        switch (fold, x.dtype) {
-        case (.maximum, .float): -Double(Float.greatestFiniteMagnitude)
-        case (.minimum, .float): Double(Float.greatestFiniteMagnitude)
-        case (.maximum, .double): -Double.greatestFiniteMagnitude
-        case (.minimum, .double): Double.greatestFiniteMagnitude
-        case (.maximum, .half): -65504
-        case (.minimum, .half): 65504
-        case (.maximum, .bfloat16): -3.3895313892515355e38
-        case (.minimum, .bfloat16): 3.3895313892515355e38
-        default: fold.start(x.dtype)
-        }
-      try frame.foldSegments(x, ids, count: count, idRank: ids.shape.rank, fold, empty: empty, op)
+  kernel(op) { frame throws(RunError) in
+    let x = frame.input(0)
+    let ids = frame.input(1)
+    let count = try frame.scalar(2, "num_segments")
+    guard count >= 0 else { throw .invalidArgument("Input num_segments == \(count) must not be negative.") }
+    var isPrefix = ids.shape.rank <= x.shape.rank
+    if isPrefix { for d in 0..<ids.shape.rank where ids.shape[d] != x.shape[d] { isPrefix = false } }
+    guard isPrefix else {
+      throw .invalidArgument("data.shape = \(x.shape) does not start with segment_ids.shape = \(ids.shape)")
     }
+    for i in 0..<ids.count {
+      let id = try ids.integer(at: i)
+      guard id < count else {
+        throw .invalidArgument("segment_ids\(ids.position(i)) = \(id) is out of range [0, \(count))")
+      }
+    }
+    // A segment nothing falls into holds what nothing folds to; for floats TensorFlow takes the least finite number.
+    let empty: Double =
+      switch (fold, x.dtype) {
+      case (.maximum, .float): -Double(Float.greatestFiniteMagnitude)
+      case (.minimum, .float): Double(Float.greatestFiniteMagnitude)
+      case (.maximum, .double): -Double.greatestFiniteMagnitude
+      case (.minimum, .double): Double.greatestFiniteMagnitude
+      case (.maximum, .half): -65504
+      case (.minimum, .half): 65504
+      case (.maximum, .bfloat16): -3.3895313892515355e38
+      case (.minimum, .bfloat16): 3.3895313892515355e38
+      default: fold.start(x.dtype)
+      }
+    try frame.foldSegments(x, ids, count: count, idRank: ids.shape.rank, fold, empty: empty, op)
   }
 }
 

@@ -11,7 +11,7 @@ let regexKernels: [KernelDefinition] = [
   KernelDefinition("RegexReplace") { node throws(GraphError) in
     let isGlobal = try node.bool("replace_global", default: true)
     // Compiled once when it can be.
-    if let pattern = node.constants[1]?.strings.first, let text = node.constants[2]?.strings.first {
+    if let pattern = node.string(at: 1), let text = node.string(at: 2) {
       let regex = try node.regex(String(decoding: pattern, as: UTF8.self))
       let rewrite = try node.rewrite(text, regex)
       return { frame throws(RunError) in try frame.regexReplace(regex, rewrite, isGlobal) }
@@ -32,7 +32,7 @@ let regexKernels: [KernelDefinition] = [
     return { frame throws(RunError) in try frame.regexMatch(regex) }
   },
   KernelDefinition("RegexFullMatch") { node throws(GraphError) in
-    if let pattern = node.constants[1]?.strings.first {
+    if let pattern = node.string(at: 1) {
       let regex = try node.regex(String(decoding: pattern, as: UTF8.self))
       return { frame throws(RunError) in try frame.regexMatch(regex) }
     }
@@ -41,6 +41,14 @@ let regexKernels: [KernelDefinition] = [
 ]
 
 extension NodeContext {
+  /// The string of an input that is a constant; `nil` when it is computed, or no single string.
+  fileprivate func string(at input: Int) -> [UInt8]? {
+    guard input < constants.count, let tensor = constants[input], tensor.dtype == .string, tensor.shape.count == 1 else {
+      return nil
+    }
+    return tensor.strings[0]
+  }
+
   fileprivate func regex(_ pattern: String) throws(GraphError) -> Regex {
     do { return try Regex(pattern) } catch { throw unsupported("Invalid pattern: \(pattern), error: \(error.message)") }
   }

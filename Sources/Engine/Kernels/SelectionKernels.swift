@@ -11,7 +11,7 @@ let selectionKernels: [KernelDefinition] = [
     TopK(k: nil, indexType: try node.dtype("index_type", default: .int32))
   },
   unique("Unique"), unique("UniqueWithCounts"), unique("UniqueV2"), unique("UniqueWithCountsV2"),
-  KernelDefinition("Where") { _ throws(GraphError) in { frame throws(RunError) in try frame.whereTrue() } },
+  kernel("Where") { frame throws(RunError) in try frame.whereTrue() },
   typed("Bucketize") { node throws(GraphError) in Bucketize(boundaries: try node.floats("boundaries")) },
   typed("LowerBound") { node throws(GraphError) in
     Search(type: try node.dtype("out_type", default: .int32), upper: false)
@@ -27,9 +27,7 @@ let selectionKernels: [KernelDefinition] = [
     let k = try node.int("k")
     return { frame throws(RunError) in try frame.inTopK(k) }
   },
-  KernelDefinition("InTopKV2") { _ throws(GraphError) in
-    { frame throws(RunError) in try frame.inTopK(try frame.scalar(2, "k")) }
-  },
+  kernel("InTopKV2") { frame throws(RunError) in try frame.inTopK(try frame.scalar(2, "k")) },
 ]
 
 // MARK: The greatest
@@ -56,7 +54,7 @@ private struct TopK: TypedKernel {
     let input = x.span(of: T.self)
     var best = values.mutableSpan(of: T.self)
     for row in 0..<(x.count / n) {
-      if k <= 64 || k * k <= n {
+      if k <= 64 || k <= n / k {
         // The best so far stand sorted in the output; few values ever get in.
         var held = 0
         for i in 0..<n {

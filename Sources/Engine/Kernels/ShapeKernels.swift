@@ -17,30 +17,24 @@ let shapeKernels: [KernelDefinition] = [
     let type = try node.dtype("out_type", default: .int32)
     return { frame throws(RunError) in try frame.output(integer: frame.input(0).count, type) }
   },
-  KernelDefinition("Rank") { _ throws(GraphError) in
-    { frame throws(RunError) in try frame.output(integer: frame.input(0).shape.rank, .int32) }
-  },
-  KernelDefinition("Reshape") { _ throws(GraphError) in { frame throws(RunError) in try frame.reshape() } },
+  kernel("Rank") { frame throws(RunError) in try frame.output(integer: frame.input(0).shape.rank, .int32) },
+  kernel("Reshape") { frame throws(RunError) in try frame.reshape() },
   KernelDefinition("Squeeze") { node throws(GraphError) in
     let axes = try node.ints("squeeze_dims", default: [])
     return { frame throws(RunError) in try frame.squeeze(axes) }
   },
-  KernelDefinition("ExpandDims") { _ throws(GraphError) in { frame throws(RunError) in try frame.expandDims() } },
-  KernelDefinition("BroadcastArgs") { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let a = try Shape(checking: try frame.dims(0))
-      let b = try Shape(checking: try frame.dims(1))
-      guard let result = Broadcast(a, b) else {
-        throw .invalidArgument("Incompatible shapes: \(a) vs. \(b)")
-      }
-      try frame.shape(result.shape, frame.input(0).dtype)
+  kernel("ExpandDims") { frame throws(RunError) in try frame.expandDims() },
+  kernel("BroadcastArgs") { frame throws(RunError) in
+    let a = try Shape(checking: try frame.dims(0))
+    let b = try Shape(checking: try frame.dims(1))
+    guard let result = Broadcast(a, b) else {
+      throw .invalidArgument("Incompatible shapes: \(a) vs. \(b)")
     }
+    try frame.shape(result.shape, frame.input(0).dtype)
   },
-  KernelDefinition("ConcatOffset") { _ throws(GraphError) in { frame throws(RunError) in try frame.concatOffset() } },
-  KernelDefinition("InvertPermutation") { _ throws(GraphError) in
-    { frame throws(RunError) in try frame.invertPermutation() }
-  },
-  KernelDefinition("Fill") { _ throws(GraphError) in { frame throws(RunError) in try frame.fill() } },
+  kernel("ConcatOffset") { frame throws(RunError) in try frame.concatOffset() },
+  kernel("InvertPermutation") { frame throws(RunError) in try frame.invertPermutation() },
+  kernel("Fill") { frame throws(RunError) in try frame.fill() },
   KernelDefinition("Empty") { node throws(GraphError) in
     let type = try node.dtype("dtype")
     return { frame throws(RunError) in
@@ -48,10 +42,8 @@ let shapeKernels: [KernelDefinition] = [
       unsafe frame.zero(out)
     }
   },
-  KernelDefinition("ZerosLike") { _ throws(GraphError) in
-    { frame throws(RunError) in unsafe frame.zero(try frame.output(0, frame.input(0).dtype, frame.input(0).shape)) }
-  },
-  KernelDefinition("OnesLike") { _ throws(GraphError) in { frame throws(RunError) in try frame.ones() } },
+  kernel("ZerosLike") { frame throws(RunError) in unsafe frame.zero(try frame.output(0, frame.input(0).dtype, frame.input(0).shape)) },
+  kernel("OnesLike") { frame throws(RunError) in try frame.ones() },
   typed("Range") { _ throws(GraphError) in RangeKernel() },
   typed("LinSpace") { _ throws(GraphError) in LinSpace() },
 ]

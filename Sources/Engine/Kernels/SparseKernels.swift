@@ -4,9 +4,9 @@ internal import CKernels
 internal import Tensors
 
 let sparseKernels: [KernelDefinition] = [
-  KernelDefinition("SparseReshape") { _ throws(GraphError) in { frame throws(RunError) in try frame.sparseReshape() } },
-  KernelDefinition("SparseFillEmptyRows") { _ throws(GraphError) in { frame throws(RunError) in try frame.fillEmptyRows() } },
-  KernelDefinition("SparseReorder") { _ throws(GraphError) in { frame throws(RunError) in try frame.sparseReorder() } },
+  kernel("SparseReshape") { frame throws(RunError) in try frame.sparseReshape() },
+  kernel("SparseFillEmptyRows") { frame throws(RunError) in try frame.fillEmptyRows() },
+  kernel("SparseReorder") { frame throws(RunError) in try frame.sparseReorder() },
   sparseSegment("SparseSegmentSum", .sum), sparseSegment("SparseSegmentSumWithNumSegments", .sum, counted: true),
   sparseSegment("SparseSegmentMean", .mean), sparseSegment("SparseSegmentMeanWithNumSegments", .mean, counted: true),
   sparseSegment("SparseSegmentSqrtN", .norm), sparseSegment("SparseSegmentSqrtNWithNumSegments", .norm, counted: true),
@@ -266,7 +266,7 @@ extension Frame {
     guard values.shape.rank >= 1, raggedRank >= 1, fallback.dtype == values.dtype else { throw .invalidArgument("ragged values of shape \(values.shape) with default \(fallback.dtype)") }
     let rank = raggedRank + values.shape.rank
     guard rank <= Shape.rankMax else { throw Dims.tooMany(rank) }
-    let rows = hasFirst ? try input(3).integer(at: 0) : input(3).count - 1
+    let rows = hasFirst ? try scalar(3, "the first dimension") : input(3).count - 1
     guard rows >= 0 else { throw .invalidArgument("the first dimension is negative: \(rows)") }
 
     /// The row an entry of a level falls into and its place there, called in order.
@@ -390,56 +390,54 @@ extension Frame {
 
 /// Rows of a table, gathered and folded by segment: the embedding of a bag of ids.
 private func sparseSegment(_ op: String, _ fold: Fold, counted: Bool = false) -> KernelDefinition {
-  KernelDefinition(op) { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let (data, indices, ids) = (frame.input(0), frame.input(1), frame.input(2))
-      guard data.shape.rank >= 1 else { throw .invalidArgument("input must be at least rank 1") }
-      guard indices.shape.rank == 1 else { throw .invalidArgument("indices should be a vector.") }
-      guard ids.shape.rank == 1 else { throw .invalidArgument("segment_ids should be a vector.") }
-      guard ids.count == indices.count else { throw .invalidArgument("segment_ids and indices should have same size.") }
-      guard let add = unsafe ck_binary_loop(CK_ADD, data.kernelType) else { throw unsupported(op, data.dtype) }
-      var rows = 0
-      var before = 0
-      for i in 0..<ids.count {
-        let id = try ids.integer(at: i)
-        guard id >= 0, i > 0 || !counted || id >= 0 else { throw .invalidArgument("segment ids must be >= 0") }
-        guard i == 0 || id >= before else { throw .invalidArgument("segment ids are not increasing") }
-        before = id
-      }
-      if ids.count > 0 { rows = before + 1 }
-      if counted {
-        let given = try frame.scalar(3, "num_segments")
-        guard given >= rows else { throw .invalidArgument("segment ids must be < num_segments") }
-        rows = given
-      }
-      guard rows <= Int(Int32.max) else { throw .invalidArgument("there are too many segments: \(rows)") }
-      let out = try frame.output(0, data.dtype, try data.shape.replacing(0, by: rows))
-      unsafe frame.zero(out)
-      let row = data.shape.count(from: 1)
-      var i = 0
-      while i < ids.count {
-        let id = try ids.integer(at: i)
-        let to = unsafe out.at(id * row)
-        var count = 0
-        while i < ids.count, try ids.integer(at: i) == id {
-          let index = try indices.integer(at: i)
-          guard index >= 0, index < data.shape[0] else {
-            throw .invalidArgument("Segment id \(id) out of range [0, \(rows)), possibly because 'segment_ids' input is not sorted. Bad: indices[\(i)] == \(index) out of range [0, \(data.shape[0]))")
-          }
-          // Row `index` of the data onto row `id` of the output.
-          if row > 0 { _ = unsafe add(row, to, 1, data.at(index * row), 1, to) }
-          count += 1
-          i += 1
+  kernel(op) { frame throws(RunError) in
+    let (data, indices, ids) = (frame.input(0), frame.input(1), frame.input(2))
+    guard data.shape.rank >= 1 else { throw .invalidArgument("input must be at least rank 1") }
+    guard indices.shape.rank == 1 else { throw .invalidArgument("indices should be a vector.") }
+    guard ids.shape.rank == 1 else { throw .invalidArgument("segment_ids should be a vector.") }
+    guard ids.count == indices.count else { throw .invalidArgument("segment_ids and indices should have same size.") }
+    guard let add = unsafe ck_binary_loop(CK_ADD, data.kernelType) else { throw unsupported(op, data.dtype) }
+    var rows = 0
+    var before = 0
+    for i in 0..<ids.count {
+      let id = try ids.integer(at: i)
+      guard id >= 0, i > 0 || !counted || id >= 0 else { throw .invalidArgument("segment ids must be >= 0") }
+      guard i == 0 || id >= before else { throw .invalidArgument("segment ids are not increasing") }
+      before = id
+    }
+    if ids.count > 0 { rows = before + 1 }
+    if counted {
+      let given = try frame.scalar(3, "num_segments")
+      guard given >= rows else { throw .invalidArgument("segment ids must be < num_segments") }
+      rows = given
+    }
+    guard rows <= Int(Int32.max) else { throw .invalidArgument("there are too many segments: \(rows)") }
+    let out = try frame.output(0, data.dtype, try data.shape.replacing(0, by: rows))
+    unsafe frame.zero(out)
+    let row = data.shape.count(from: 1)
+    var i = 0
+    while i < ids.count {
+      let id = try ids.integer(at: i)
+      let to = unsafe out.at(id * row)
+      var count = 0
+      while i < ids.count, try ids.integer(at: i) == id {
+        let index = try indices.integer(at: i)
+        guard index >= 0, index < data.shape[0] else {
+          throw .invalidArgument("Segment id \(id) out of range [0, \(rows)), possibly because 'segment_ids' input is not sorted. Bad: indices[\(i)] == \(index) out of range [0, \(data.shape[0]))")
         }
-        let divisor: Double = fold == .mean ? Double(count) : fold == .norm ? Double(count).squareRoot() : 1
-        if divisor != 1, row > 0 {
-          let scale = try frame.temporary(data.dtype, [])
-          frame.fill(scale.value, divisor)
-          guard let divide = unsafe ck_binary_loop(CK_DIV, data.kernelType) else { throw unsupported(op, data.dtype) }
-          // One divisor for a row.
-          _ = unsafe divide(row, to, 1, scale.value.base, 0, to)
-          frame.release(scale.scratch)
-        }
+        // Row `index` of the data onto row `id` of the output.
+        if row > 0 { _ = unsafe add(row, to, 1, data.at(index * row), 1, to) }
+        count += 1
+        i += 1
+      }
+      let divisor: Double = fold == .mean ? Double(count) : fold == .norm ? Double(count).squareRoot() : 1
+      if divisor != 1, row > 0 {
+        let scale = try frame.temporary(data.dtype, [])
+        frame.fill(scale.value, divisor)
+        guard let divide = unsafe ck_binary_loop(CK_DIV, data.kernelType) else { throw unsupported(op, data.dtype) }
+        // One divisor for a row.
+        _ = unsafe divide(row, to, 1, scale.value.base, 0, to)
+        frame.release(scale.scratch)
       }
     }
   }

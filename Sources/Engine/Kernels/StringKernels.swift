@@ -23,12 +23,10 @@ let stringKernels: [KernelDefinition] = [
   },
   casing("StringLower", ascii: { $0 >= 65 && $0 <= 90 ? $0 + 32 : $0 }, unicode: { $0.lowercased() }),
   casing("StringUpper", ascii: { $0 >= 97 && $0 <= 122 ? $0 - 32 : $0 }, unicode: { $0.uppercased() }),
-  KernelDefinition("StringStrip") { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = try frame.strings(0)
-      let out = try frame.output(0, .string, x.shape)
-      for i in 0..<x.count { unsafe out.set(i, x.ref(i).stripped) }
-    }
+  kernel("StringStrip") { frame throws(RunError) in
+    let x = try frame.strings(0)
+    let out = try frame.output(0, .string, x.shape)
+    for i in 0..<x.count { unsafe out.set(i, x.ref(i).stripped) }
   },
   KernelDefinition("Substr") { node throws(GraphError) in
     let isUTF8 = try node.isUTF8Unit
@@ -65,11 +63,9 @@ let stringKernels: [KernelDefinition] = [
       try frame.outputStrings(0, x.shape) { i, bytes throws(RunError) in Base64.encode(x.string(at: i), pads, into: &bytes) }
     }
   },
-  KernelDefinition("DecodeBase64") { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let x = try frame.strings(0)
-      try frame.outputStrings(0, x.shape) { i, bytes throws(RunError) in try Base64.decode(x.string(at: i), into: &bytes) }
-    }
+  kernel("DecodeBase64") { frame throws(RunError) in
+    let x = try frame.strings(0)
+    try frame.outputStrings(0, x.shape) { i, bytes throws(RunError) in try Base64.decode(x.string(at: i), into: &bytes) }
   },
   KernelDefinition("ReadFile", .reads) { node throws(GraphError) in
     let files = node.session.files
@@ -82,15 +78,13 @@ let stringKernels: [KernelDefinition] = [
       try frame.outputStrings(0, []) { _, bytes throws(RunError) in bytes += contents }
     }
   },
-  KernelDefinition("ShardedFilename") { _ throws(GraphError) in
-    { frame throws(RunError) in
-      let name = try frame.strings(0)
-      let (shard, count) = (try frame.scalar(1, "shard"), try frame.scalar(2, "num_shards"))
-      func five(_ n: Int) -> String { String(repeating: "0", count: max(0, 5 - String(n).utf8.count)) + String(n) }
-      guard name.count == 1 else { throw .invalidArgument("basename must be a scalar") }
-      let text = "\(name.text(at: 0))-\(five(shard))-of-\(five(count))"
-      try frame.outputStrings(0, []) { _, bytes throws(RunError) in bytes += text.utf8 }
-    }
+  kernel("ShardedFilename") { frame throws(RunError) in
+    let name = try frame.strings(0)
+    let (shard, count) = (try frame.scalar(1, "shard"), try frame.scalar(2, "num_shards"))
+    func five(_ n: Int) -> String { String(repeating: "0", count: max(0, 5 - String(n).utf8.count)) + String(n) }
+    guard name.count == 1 else { throw .invalidArgument("basename must be a scalar") }
+    let text = "\(name.text(at: 0))-\(five(shard))-of-\(five(count))"
+    try frame.outputStrings(0, []) { _, bytes throws(RunError) in bytes += text.utf8 }
   },
   KernelDefinition("Print", .none) { _ throws(GraphError) in { frame throws(RunError) in frame.forward(0, to: 0) } },
   KernelDefinition("PrintV2", .none) { _ throws(GraphError) in { _ throws(RunError) in } },

@@ -241,6 +241,7 @@ private func readFile(_ op: String) -> KernelDefinition {
     guard let value = Column(try node.int("value_index")) else { throw node.invalid("Invalid value_index") }
     let limit = try node.int("vocab_size", default: -1)
     let offset = try node.int("offset", default: 0)
+    guard offset >= 0 else { throw node.invalid("offset must be at least 0, got \(offset)") }
     guard let delimiter = try node.bytes("delimiter", default: [9]).first else { throw node.invalid("the delimiter is empty") }
     let resources = node.session.resources
     let files = node.session.files

@@ -126,11 +126,14 @@ struct Planner {
       kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain)
   }
 
-  /// Whether the step runs once and changes nothing. `Assert` only refuses; a branch is what its functions are.
+  /// Ops that count as writing because they may refuse a run, and do nothing else.
+  private static let refusing: Set<String> = ["Assert", "CheckNumerics", "CheckNumericsV2"]
+
+  /// Whether the step runs once and changes nothing. A branch is what its functions are.
   private func isPlain(_ node: Node, _ definition: KernelDefinition) throws(GraphError) -> Bool {
     var functions: [FunctionReference] = []
     for attribute in node.attributes.values { attribute.collect(&functions) }
-    if functions.isEmpty { return definition.effect != .writes || node.op == "Assert" }
+    if functions.isEmpty { return definition.effect != .writes || Planner.refusing.contains(node.op) }
     guard ["If", "StatelessIf", "Case", "StatelessCase"].contains(node.op) else { return false }
     // The kernel has had them made.
     for function in functions where !(try session.plan(function).isPlain) { return false }

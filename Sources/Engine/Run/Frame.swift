@@ -188,6 +188,23 @@ final class TimeLimit: Interruption {
     return try output(index, dtype, shape)
   }
 
+  /// An output of the step that is no tensor: a scalar of type variant, with a block of `byteCount` bytes behind it.
+  mutating func outputVariant(_ index: Int, byteCount: Int) throws(RunError) -> Value {
+    let block = try arena.allocate(byteCount: byteCount)
+    return set(index, unsafe Value(dtype: .variant, shape: [], base: arena.base(of: block), block: block))
+  }
+
+  /// Makes an input output 0 when nobody else reads it any more: its memory may then be written. `nil` when somebody does.
+  mutating func take(_ input: Int) -> Value? {
+    let value = self.input(input)
+    guard value.block >= 0, step.lastUse(of: input), arena.uses(of: value.block) == 1 else { return nil }
+    forward(input, to: 0)
+    return value
+  }
+
+  /// The bytes of the arena's block a value stands in; zero when it stands elsewhere.
+  func byteCount(of value: Value) -> Int { value.block >= 0 ? arena.byteCount(of: value.block) : 0 }
+
   /// An output of the step that is an input under another shape (`Reshape`, `Identity`): no bytes move.
   public mutating func forward(_ input: Int, to index: Int, shape: Shape? = nil, dtype: DType? = nil) {
     var value = self.input(input)
@@ -236,7 +253,8 @@ final class TimeLimit: Interruption {
 
   /// Runs a function's plan on values of this run: what `If`, `While` and calls are made of.
   /// The results are returned with a use each, which the caller gives on by `adopt` or back by `release`.
-  public mutating func call(_ plan: borrowing Plan, _ arguments: [Value]) throws(RunError) -> [Value] {
+  /// - Parameter giving: whether the caller's use of each argument goes over to the function, which may then write over it.
+  public mutating func call(_ plan: borrowing Plan, _ arguments: [Value], giving: Bool = false) throws(RunError) -> [Value] {
     guard arguments.count == plan.inputCount else {
       throw .internal("a function of \(plan.inputCount) arguments is called with \(arguments.count)")
     }
@@ -251,7 +269,7 @@ final class TimeLimit: Interruption {
     depth += 1
     reserve(top)
     for (i, argument) in arguments.enumerated() {
-      if argument.block >= 0 { arena.retain(argument.block) }
+      if argument.block >= 0, !giving { arena.retain(argument.block) }
       unsafe values[base + i] = argument
     }
     enter(plan)

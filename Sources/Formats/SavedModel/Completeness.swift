@@ -35,6 +35,7 @@ extension SavedModelLoader {
     } catch let error as WireError where error.kind == .truncated {
       throw Missing(reason: "saved_model.pb is cut off: \(error)")
     } catch {
+      // Broken: a matter for `load`.
       return
     }
     let index = directory + "/variables/variables.index"
@@ -45,10 +46,15 @@ extension SavedModelLoader {
     if File.size(index) != nil {
       let bundle: TensorBundleIndex
       do {
-        bundle = try TensorBundleIndex(prefix: directory + "/variables/variables")
+        let bytes = try File(index).contents(bytesMax: WireLimits.bytesMax)
+        // The footer comes last: a table cut off anywhere has none.
+        guard Table.hasFooter(bytes.rawSpan) else {
+          throw Missing(reason: "variables/variables.index is cut off: \(bytes.count) bytes without a footer")
+        }
+        bundle = try TensorBundleIndex(bytes.rawSpan, prefix: directory + "/variables/variables")
+      } catch let missing as Missing {
+        throw missing
       } catch {
-        // A table ends with its footer: cut off anywhere, it has none.
-        if error.kind == .corrupt { throw Missing(reason: "variables/variables.index is cut off or broken: \(error)") }
         return
       }
       for shard in bundle.shards {

@@ -64,6 +64,7 @@ extension OpDefinition {
     Atan2 y:$T x:$T -> z:$T
     Atanh x:$T -> y:$T
     AvgPool value:$T -> output:$T
+    AvgPool3D input:$T -> output:$T
     BatchMatMul x:$T y:$T -> output:$T
     BatchMatMulV2 x:$T y:$T -> output:$T
     BatchMatMulV3 x:$Ta y:$Tb -> output:$Tout
@@ -98,6 +99,8 @@ extension OpDefinition {
     Cosh x:$T -> y:$T
     Cumprod x:$T axis:$Tidx -> out:$T Tidx=int32
     Cumsum x:$T axis:$Tidx -> out:$T Tidx=int32
+    DecodeBase64 input:string -> output:string
+    DecodeRaw bytes:string -> output:$out_type
     DenseBincount input:$Tidx size:$Tidx weights:$T -> output:$T
     DepthToSpace input:$T -> output:$T
     DepthwiseConv2dNative input:$T filter:$T -> output:$T
@@ -113,6 +116,8 @@ extension OpDefinition {
     Einsum inputs:N*$T -> output:$T
     Elu features:$T -> activations:$T
     Empty shape:int32 -> output:$dtype
+    EmptyTensorList element_shape:$shape_type max_num_elements:int32 -> handle:variant
+    EncodeBase64 input:string -> output:string
     EnsureShape input:$T -> output:$T
     Equal x:$T y:$T -> z:bool
     Erf x:$T -> y:$T
@@ -134,13 +139,18 @@ extension OpDefinition {
     GatherV2 params:$Tparams indices:$Tindices axis:$Taxis -> output:$Tparams
     Greater x:$T y:$T -> z:bool
     GreaterEqual x:$T y:$T -> z:bool
+    HashTable -> table_handle:string
     HashTableV2 -> table_handle:resource
     Identity input:$T -> output:$T
     IdentityN input:$T[] -> output:$T[]
     If cond:$Tcond input:$Tin[] -> output:$Tout[]
     Imag input:$T -> output:$Tout T=complex64 Tout=float
+    InTopK predictions:float targets:$T -> precision:bool T=int32
     InTopKV2 predictions:float targets:$T k:$T -> precision:bool T=int32
+    InitializeTable table_handle:string keys:$Tkey values:$Tval ->
+    InitializeTableFromTextFile table_handle:string filename:string ->
     InitializeTableFromTextFileV2 table_handle:resource filename:string ->
+    InitializeTableV2 table_handle:resource keys:$Tkey values:$Tval ->
     Inv x:$T -> y:$T
     Invert x:$T -> y:$T
     InvertPermutation x:$T -> y:$T T=int32
@@ -156,14 +166,22 @@ extension OpDefinition {
     LessEqual x:$T y:$T -> z:bool
     Lgamma x:$T -> y:$T
     LinSpace start:$T stop:$T num:$Tidx -> output:$T Tidx=int32
+    ListDiff x:$T y:$T -> out:$T idx:$out_idx out_idx=int32
     Log x:$T -> y:$T
     Log1p x:$T -> y:$T
     LogSoftmax logits:$T -> logsoftmax:$T
     LogicalAnd x:bool y:bool -> z:bool
     LogicalNot x:bool -> y:bool
     LogicalOr x:bool y:bool -> z:bool
+    LookupTableExport table_handle:string -> keys:$Tkeys values:$Tvalues
+    LookupTableExportV2 table_handle:resource -> keys:$Tkeys values:$Tvalues
+    LookupTableFind table_handle:string keys:$Tin default_value:$Tout -> values:$Tout
     LookupTableFindV2 table_handle:resource keys:$Tin default_value:$Tout -> values:$Tout
+    LookupTableImport table_handle:string keys:$Tin values:$Tout ->
     LookupTableImportV2 table_handle:resource keys:$Tin values:$Tout ->
+    LookupTableInsert table_handle:string keys:$Tin values:$Tout ->
+    LookupTableInsertV2 table_handle:resource keys:$Tin values:$Tout ->
+    LookupTableSize table_handle:string -> size:int64
     LookupTableSizeV2 table_handle:resource -> size:int64
     LowerBound sorted_inputs:$T values:$T -> output:$out_type out_type=int32
     MatMul a:$T b:$T -> product:$T
@@ -175,6 +193,8 @@ extension OpDefinition {
     MatrixSetDiag input:$T diagonal:$T -> output:$T
     Max input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
     MaxPool input:$T -> output:$T T=float
+    MaxPool3D input:$T -> output:$T
+    MaxPoolV2 input:$T ksize:int32 strides:int32 -> output:$T T=float
     Maximum x:$T y:$T -> z:$T
     Mean input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
     MergeV2Checkpoints checkpoint_prefixes:string destination_prefix:string ->
@@ -184,6 +204,8 @@ extension OpDefinition {
     Mod x:$T y:$T -> z:$T
     Mul x:$T y:$T -> z:$T
     MulNoNan x:$T y:$T -> z:$T
+    MutableHashTable -> table_handle:string
+    MutableHashTableV2 -> table_handle:resource
     Ndtri x:$T -> y:$T
     Neg x:$T -> y:$T
     NextAfter x1:$T x2:$T -> output:$T T=float
@@ -197,12 +219,17 @@ extension OpDefinition {
     ParallelDynamicStitch indices:N*int32 data:N*$T -> merged:$T
     ParseExample serialized:string names:string sparse_keys:Nsparse*string dense_keys:Ndense*string dense_defaults:$Tdense[] -> sparse_indices:Nsparse*int64 sparse_values:$sparse_types[] sparse_shapes:Nsparse*int64 dense_values:$Tdense[]
     ParseExampleV2 serialized:string names:string sparse_keys:string dense_keys:string ragged_keys:string dense_defaults:$Tdense[] -> sparse_indices:num_sparse*int64 sparse_values:$sparse_types[] sparse_shapes:num_sparse*int64 dense_values:$Tdense[] ragged_values:$ragged_value_types[] ragged_row_splits:$ragged_split_types[]
+    ParseSingleExample serialized:string dense_defaults:$Tdense[] -> sparse_indices:num_sparse*int64 sparse_values:$sparse_types[] sparse_shapes:num_sparse*int64 dense_values:$Tdense[]
     PartitionedCall args:$Tin[] -> output:$Tout[]
     Placeholder -> output:$dtype
     PlaceholderWithDefault input:$dtype -> output:$dtype
     Pow x:$T y:$T -> z:$T
     PreventGradient input:$T -> output:$T
+    Print input:$T data:$U[] -> output:$T
+    PrintV2 input:string ->
     Prod input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
+    RaggedTensorToSparse rt_nested_splits:RAGGED_RANK*$Tsplits rt_dense_values:$T -> sparse_indices:int64 sparse_values:$T sparse_dense_shape:int64 Tsplits=int64
+    RaggedTensorToTensor shape:$Tshape values:$T default_value:$T row_partition_tensors:num_row_partition_tensors*$Tindex -> result:$T
     RandomStandardNormal shape:$T -> output:$dtype
     Range start:$Tidx limit:$Tidx delta:$Tidx -> output:$Tidx Tidx=int32
     Rank input:$T -> output:int32
@@ -213,6 +240,8 @@ extension OpDefinition {
     Reciprocal x:$T -> y:$T
     ReduceJoin inputs:string reduction_indices:int32 -> output:string
     RefIdentity input:$T -> output:$T
+    RegexFullMatch input:string pattern:string -> output:bool
+    RegexReplace input:string pattern:string rewrite:string -> output:string
     Relu features:$T -> activations:$T
     Relu6 features:$T -> activations:$T
     Reshape tensor:$T shape:$Tshape -> output:$T Tshape=int32
@@ -254,10 +283,15 @@ extension OpDefinition {
     SpaceToBatchND input:$T block_shape:$Tblock_shape paddings:$Tpaddings -> output:$T Tblock_shape=int32 Tpaddings=int32
     SpaceToDepth input:$T -> output:$T
     SparseFillEmptyRows indices:int64 values:$T dense_shape:int64 default_value:$T -> output_indices:int64 output_values:$T empty_row_indicator:bool reverse_index_map:int64
+    SparseReorder input_indices:int64 input_values:$T input_shape:int64 -> output_indices:int64 output_values:$T
     SparseReshape input_indices:int64 input_shape:int64 new_shape:int64 -> output_indices:int64 output_shape:int64
     SparseSegmentMean data:$T indices:$Tidx segment_ids:$Tsegmentids -> output:$T Tidx=int32 Tsegmentids=int32
+    SparseSegmentMeanWithNumSegments data:$T indices:$Tidx segment_ids:$Tsegmentids num_segments:$Tnumsegments -> output:$T Tidx=int32 Tnumsegments=int32 Tsegmentids=int32
     SparseSegmentSqrtN data:$T indices:$Tidx segment_ids:$Tsegmentids -> output:$T Tidx=int32 Tsegmentids=int32
+    SparseSegmentSqrtNWithNumSegments data:$T indices:$Tidx segment_ids:$Tsegmentids num_segments:$Tnumsegments -> output:$T Tidx=int32 Tnumsegments=int32 Tsegmentids=int32
     SparseSegmentSum data:$T indices:$Tidx segment_ids:$Tsegmentids -> output:$T Tidx=int32 Tsegmentids=int32
+    SparseSegmentSumWithNumSegments data:$T indices:$Tidx segment_ids:$Tsegmentids num_segments:$Tnumsegments -> output:$T Tidx=int32 Tnumsegments=int32 Tsegmentids=int32
+    SparseTensorDenseMatMul a_indices:$Tindices a_values:$T a_shape:int64 b:$T -> product:$T Tindices=int64
     SparseToDense sparse_indices:$Tindices output_shape:$Tindices sparse_values:$T default_value:$T -> dense:$T
     Split split_dim:int32 value:$T -> output:num_split*$T
     SplitV value:$T size_splits:$Tlen split_dim:int32 -> output:num_split*$T Tlen=int64
@@ -291,6 +325,8 @@ extension OpDefinition {
     Tanh x:$T -> y:$T
     TensorListFromTensor tensor:$element_dtype element_shape:$shape_type -> output_handle:variant
     TensorListGetItem input_handle:variant index:int32 element_shape:$Tshape -> item:$element_dtype Tshape=int32
+    TensorListLength input_handle:variant -> length:int32
+    TensorListPushBack input_handle:variant tensor:$element_dtype -> output_handle:variant
     TensorListReserve element_shape:$shape_type num_elements:int32 -> handle:variant
     TensorListSetItem input_handle:variant index:int32 item:$element_dtype -> output_handle:variant
     TensorListStack input_handle:variant element_shape:int32 -> tensor:$element_dtype
@@ -300,16 +336,21 @@ extension OpDefinition {
     TensorScatterSub tensor:$T indices:$Tindices updates:$T -> output:$T
     TensorScatterUpdate tensor:$T indices:$Tindices updates:$T -> output:$T
     Tile input:$T multiples:$Tmultiples -> output:$T Tmultiples=int32
+    TopK input:$T -> values:$T indices:int32
     TopKV2 input:$T k:$Tk -> values:$T indices:$index_type Tk=int32 index_type=int32
     Transpose x:$T perm:$Tperm -> y:$T Tperm=int32
     TruncateDiv x:$T y:$T -> z:$T
     TruncateMod x:$T y:$T -> z:$T
     Unique x:$T -> y:$T idx:$out_idx out_idx=int32
+    UniqueV2 x:$T axis:$Taxis -> y:$T idx:$out_idx Taxis=int64 out_idx=int32
+    UniqueWithCounts x:$T -> y:$T idx:$out_idx count:$out_idx out_idx=int32
+    UniqueWithCountsV2 x:$T axis:$Taxis -> y:$T idx:$out_idx count:$out_idx Taxis=int64 out_idx=int32
     Unpack value:$T -> output:num*$T
     UnsortedSegmentMax data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
     UnsortedSegmentMin data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
     UnsortedSegmentProd data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
     UnsortedSegmentSum data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
+    UpperBound sorted_inputs:$T values:$T -> output:$out_type out_type=int32
     VarHandleOp -> resource:resource
     VarIsInitializedOp resource:resource -> is_initialized:bool
     Variable -> ref:$dtype

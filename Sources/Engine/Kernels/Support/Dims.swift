@@ -113,8 +113,9 @@ extension Value {
     return dims
   }
 
-  /// An element that must be an integer.
+  /// An element that must be there and be an integer.
   func integer(at index: Int) throws(RunError) -> Int {
+    guard index >= 0, index < count else { throw .invalidArgument("expected more than \(index) elements, got shape \(shape)") }
     guard let value = int(at: index) else { throw .invalidArgument("expected integers, got \(dtype)") }
     return value
   }

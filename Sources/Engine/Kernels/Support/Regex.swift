@@ -229,6 +229,7 @@ extension Regex {
     private let pattern: [UInt32]
     private var at = 0
     private var depth = 0
+    private var work = 0
     private var ignoresCase = false
     private var dotMatchesNewline = false
     var program: [Instruction] = []
@@ -285,25 +286,22 @@ extension Regex {
     }
 
     private mutating func repetition() throws(RegexError) -> Tree {
-      var tree = try atom()
-      while let c = next {
-        let range: (Int, Int?)
-        switch c {
-        case code("*"): range = (0, nil)
-        case code("+"): range = (1, nil)
-        case code("?"): range = (0, 1)
-        case code("{"):
-          guard let counted = counts() else { return tree }
-          range = counted
-          at -= 1
-        default: return tree
-        }
-        at += 1
-        if let most = range.1, most < range.0 { throw RegexError(message: "bad repetition operator") }
-        guard range.0 <= 1000, range.1 ?? 0 <= 1000 else { throw RegexError(message: "bad repetition operator") }
-        tree = .repetition(tree, range.0, range.1, greedy: !take("?"))
+      let tree = try atom()
+      guard let (least, most) = operators() else { return tree }
+      guard least <= most ?? least, least <= 1000, most ?? 0 <= 1000 else {
+        throw RegexError(message: "bad repetition operator: \(text)")
       }
-      return tree
+      let isGreedy = !take("?")
+      guard operators() == nil else { throw RegexError(message: "bad repetition operator: \(text)") }
+      return .repetition(tree, least, most, greedy: isGreedy)
+    }
+
+    /// How often what stands before may occur, when a repetition operator stands here.
+    private mutating func operators() -> (Int, Int?)? {
+      if take("*") { return (0, nil) }
+      if take("+") { return (1, nil) }
+      if take("?") { return (0, 1) }
+      return next == code("{") ? counts() : nil
     }
 
     /// `{n}`, `{n,}` or `{n,m}`; anything else is a brace.
@@ -486,6 +484,9 @@ extension Regex {
     }
 
     private mutating func emit(_ tree: Tree) throws(RegexError) {
+      // Repetitions of nothing make no instructions, but time passes.
+      work += 1
+      guard work < 50 * Compiler.programMax else { throw RegexError(message: "pattern too large - compile failed") }
       switch tree {
       case .empty: break
       case .set(let set):

@@ -20,6 +20,11 @@ enum Table {
   /// Shared prefixes make keys longer than the file: all keys together may take this many times its size.
   static let keyExpansionMax = 64
 
+  /// Whether the bytes end as a table does.
+  static func hasFooter(_ bytes: RawSpan) -> Bool {
+    bytes.byteCount >= footerSize && bytes.number(at: bytes.byteCount - 8, 8) == magic
+  }
+
   /// Hands every entry of the table to `body`, in the order of the keys.
   static func walk(
     _ bytes: RawSpan, file: String, _ body: (_ key: [UInt8], _ value: RawSpan) throws(FormatError) -> Void
