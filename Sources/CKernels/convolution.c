@@ -10,33 +10,67 @@ struct taps {
   ptrdiff_t at;
 };
 
-static struct taps taps(const struct ck_window *w, int axis, size_t position)
+// The quotient rounded up; a division takes longer than everything else here, and most windows have no gaps.
+static inline ptrdiff_t steps(ptrdiff_t distance, ptrdiff_t step)
+{
+  return step == 1 ? distance : (distance + step - 1) / step;
+}
+
+static inline struct taps taps(const struct ck_window *w, int axis, size_t position)
 {
   const ptrdiff_t start = (ptrdiff_t)(position * w->stride[axis]) - (ptrdiff_t)w->padding[axis];
   const ptrdiff_t step = (ptrdiff_t)w->dilation[axis], image = (ptrdiff_t)w->image[axis];
   struct taps t = {0, w->extent[axis], start};
-  if (start < 0) t.from = (size_t)((-start + step - 1) / step);
+  if (start < 0) t.from = (size_t)steps(-start, step);
   if (t.from > t.to) t.from = t.to;
   t.at = start + (ptrdiff_t)t.from * step;
-  const ptrdiff_t room = t.at < image ? (image - t.at + step - 1) / step : 0;
+  const ptrdiff_t room = t.at < image ? steps(image - t.at, step) : 0;
   if ((size_t)room < t.to - t.from) t.to = t.from + (size_t)room;
   return t;
 }
 
-void ck_patches(
-    const struct ck_window *w, const void *image, size_t size, size_t first, size_t count, void *rows, size_t row_stride)
+// A copy of a few elements without a call: two moves that may overlap, of the largest size that fits.
+static inline void copy(char *out, const char *from, size_t count)
 {
+#define MOVES(bytes)                                                                                                       \
+  typedef char block __attribute__((vector_size(bytes), aligned(1), may_alias));                                           \
+  const block head = *(const block *)from, tail = *(const block *)(from + count - bytes);                                  \
+  *(block *)out = head;                                                                                                    \
+  *(block *)(out + count - bytes) = tail
+  if (count > 64) {
+    memcpy(out, from, count);
+  } else if (count >= 32) {
+    MOVES(32);
+  } else if (count >= 16) {
+    MOVES(16);
+  } else if (count >= 8) {
+    MOVES(8);
+  } else if (count >= 4) {
+    MOVES(4);
+  } else {
+    for (size_t i = 0; i < count; i++) out[i] = from[i];
+  }
+#undef MOVES
+}
+
+void ck_patches(
+    const struct ck_window *window, const void *image, size_t size, size_t first, size_t count, void *rows,
+    size_t row_stride)
+{
+  // A copy of our own: the bytes written below cannot be part of it.
+  const struct ck_window own = *window, *const w = &own;
   const size_t pixel = w->pixel_stride * size, bytes = w->channels * size;
   const size_t line = w->extent[2] * bytes;
   const int dense = w->dilation[2] == 1 && w->pixel_stride == w->channels;
   const size_t plane = w->positions[1] * w->positions[2];
-  for (size_t p = first; p < first + count; p++) {
-    char *out = (char *)rows + (p - first) * row_stride * size;
-    const struct taps z = taps(w, 0, p / plane), y = taps(w, 1, p / w->positions[2] % w->positions[1]),
-                      x = taps(w, 2, p % w->positions[2]);
+  size_t pz = first / plane, py = first / w->positions[2] % w->positions[1], px = first % w->positions[2];
+  struct taps z = taps(w, 0, pz), y = taps(w, 1, py);
+  for (size_t p = 0; p < count; p++) {
+    char *out = (char *)rows + p * row_stride * size;
+    const struct taps x = taps(w, 2, px);
     for (size_t kz = 0; kz < w->extent[0]; kz++) {
       for (size_t ky = 0; ky < w->extent[1]; ky++, out += line) {
-        if (kz < z.from || kz >= z.to || ky < y.from || ky >= y.to) {
+        if (kz < z.from || kz >= z.to || ky < y.from || ky >= y.to || x.from == x.to) {
           memset(out, 0, line);
           continue;
         }
@@ -45,13 +79,20 @@ void ck_patches(
         const char *from = (const char *)image + ((depth * w->image[1] + height) * w->image[2] + (size_t)x.at) * pixel;
         if (x.from > 0) memset(out, 0, x.from * bytes);
         if (dense) {
-          if (x.to > x.from) memcpy(out + x.from * bytes, from, (x.to - x.from) * bytes);
+          copy(out + x.from * bytes, from, (x.to - x.from) * bytes);
         } else {
-          for (size_t kx = x.from; kx < x.to; kx++, from += w->dilation[2] * pixel) memcpy(out + kx * bytes, from, bytes);
+          for (size_t kx = x.from; kx < x.to; kx++, from += w->dilation[2] * pixel) copy(out + kx * bytes, from, bytes);
         }
         if (x.to < w->extent[2]) memset(out + x.to * bytes, 0, (w->extent[2] - x.to) * bytes);
       }
     }
+    if (++px < w->positions[2]) continue;
+    px = 0;
+    if (++py == w->positions[1]) {
+      py = 0;
+      z = taps(w, 0, ++pz);
+    }
+    y = taps(w, 1, py);
   }
 }
 
