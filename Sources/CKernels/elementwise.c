@@ -182,13 +182,13 @@ OVERLOAD double floor_mod_of(double a, double b) {
     const B *bs = b_;                                                                                          \
     R *out = out_;                                                                                             \
     if (a_step && b_step) {                                                                                    \
-      VECTOR_LOOP(i, n) { __auto_type a = LA(as[i]); __auto_type b = LB(bs[i]); out[i] = STORE(expression); }        \
+      FOR_EACH(i, n) { __auto_type a = LA(as[i]); __auto_type b = LB(bs[i]); out[i] = STORE(expression); }        \
     } else if (a_step) {                                                                                       \
       __auto_type b = LB(*bs);                                                                                 \
-      VECTOR_LOOP(i, n) { __auto_type a = LA(as[i]); out[i] = STORE(expression); }                                   \
+      FOR_EACH(i, n) { __auto_type a = LA(as[i]); out[i] = STORE(expression); }                                   \
     } else {                                                                                                   \
       __auto_type a = LA(*as);                                                                                 \
-      VECTOR_LOOP(i, n) { __auto_type b = LB(bs[i]); out[i] = STORE(expression); }                                   \
+      FOR_EACH(i, n) { __auto_type b = LB(bs[i]); out[i] = STORE(expression); }                                   \
     }                                                                                                          \
     return 0;                                                                                                  \
   }
@@ -342,7 +342,7 @@ BINARY(not_equal_c128, complex128, uint8_t, a != b)
   {                                                                                   \
     const X *xs = x_;                                                                 \
     R *out = out_;                                                                    \
-    VECTOR_LOOP(i, n) { __auto_type x = LOAD(xs[i]); out[i] = STORE(expression); }          \
+    FOR_EACH(i, n) { __auto_type x = LOAD(xs[i]); out[i] = STORE(expression); }          \
   }
 #define UNARY_ARGUMENTS (size_t n, const void *x_, void *out_)
 #define UNARY(name, X, R, expression) static void name UNARY_ARGUMENTS { typedef X T; LOOP1(X, R, PLAIN, (R), expression) }
@@ -699,10 +699,10 @@ void ck_select(
   {                                                                                          \
     const T *a = a_, *b = b_;                                                                \
     T *out = out_;                                                                           \
-    if (a_step && b_step) VECTOR_LOOP(i, n) out[i] = c[i] ? a[i] : b[i];                            \
-    else if (a_step) { T t = *b; VECTOR_LOOP(i, n) out[i] = c[i] ? a[i] : t; }                      \
-    else if (b_step) { T t = *a; VECTOR_LOOP(i, n) out[i] = c[i] ? t : b[i]; }                      \
-    else { T t = *a, u = *b; VECTOR_LOOP(i, n) out[i] = c[i] ? t : u; }                             \
+    if (a_step && b_step) FOR_EACH(i, n) out[i] = c[i] ? a[i] : b[i];                            \
+    else if (a_step) { T t = *b; FOR_EACH(i, n) out[i] = c[i] ? a[i] : t; }                      \
+    else if (b_step) { T t = *a; FOR_EACH(i, n) out[i] = c[i] ? t : b[i]; }                      \
+    else { T t = *a, u = *b; FOR_EACH(i, n) out[i] = c[i] ? t : u; }                             \
   }
   BY_SIZE(size, SELECT)
 }
