@@ -20,13 +20,12 @@ swift build --build-tests
 step "Swift tests: run"
 swift test --skip-build --parallel
 
-if [ -x Tests/Fuzz/run.sh ]; then
-  step "Fuzz targets: the corpus and a short run"
-  Tests/Fuzz/run.sh
-fi
+step "Fuzz targets: the corpus and a short run (longer: Tests/Fuzz/run.sh SECONDS)"
+Tests/Fuzz/run.sh 5
 
 step "Server: release build"
 swift build -c release --product martlet-server
+swift build -c release --product martlet-predict
 
 step "C client: build"
 make --silent -C Deploy/Examples/c-client OUT="$PWD/.build/c-client"

@@ -9,7 +9,7 @@
 #pragma clang diagnostic ignored "-Wpass-failed"
 
 #define EACH(expression)                                                                                                   \
-  VECTOR_LOOP(i, n)                                                                                                           \
+  FOR_EACH(i, n)                                                                                                           \
   {                                                                                                                        \
     const REAL v = x[i];                                                                                                   \
     out[i] = (expression);                                                                                                 \
@@ -80,7 +80,7 @@ void ck_activate_f64(enum ck_activation activation, double alpha, size_t n, cons
           for (size_t j = 0; j < PARTS; j++) sums[j] += EXP(x[i + j] - high);                                              \
         for (; i < columns; i++) sums[0] += EXP(x[i] - high);                                                              \
       } else {                                                                                                             \
-        VECTOR_LOOP(j, columns) out[j] = EXP(x[j] - high);                                                                    \
+        FOR_EACH(j, columns) out[j] = EXP(x[j] - high);                                                                    \
         for (i = 0; i + PARTS <= columns; i += PARTS)                                                                      \
           for (size_t j = 0; j < PARTS; j++) sums[j] += out[i + j];                                                        \
         for (; i < columns; i++) sums[0] += out[i];                                                                        \
@@ -89,7 +89,7 @@ void ck_activate_f64(enum ck_activation activation, double alpha, size_t n, cons
       for (size_t j = 0; j < PARTS; j++) sum += sums[j];                                                                   \
       if (logarithm) {                                                                                                     \
         const REAL shift = LOG(sum);                                                                                       \
-        VECTOR_LOOP(j, columns) out[j] = x[j] - high - shift;                                                                 \
+        FOR_EACH(j, columns) out[j] = x[j] - high - shift;                                                                 \
       } else {                                                                                                             \
         for (size_t j = 0; j < columns; j++) out[j] /= sum;                                                                \
       }                                                                                                                    \
@@ -104,14 +104,14 @@ SOFTMAX(f64, double, exp, log)
   {                                                                                                                        \
     for (size_t r = 0; r < rows; r++, x += columns, out += columns)                                                        \
       if (scale)                                                                                                           \
-        VECTOR_LOOP(c, columns)                                                                                               \
+        FOR_EACH(c, columns)                                                                                               \
         {                                                                                                                  \
           REAL v = x[c] * scale[c] + offset[c];                                                                            \
           v = low > v ? low : v;                                                                                           \
           out[c] = high < v ? high : v;                                                                                    \
         }                                                                                                                  \
       else                                                                                                                 \
-        VECTOR_LOOP(c, columns)                                                                                               \
+        FOR_EACH(c, columns)                                                                                               \
         {                                                                                                                  \
           REAL v = x[c] + offset[c];                                                                                       \
           v = low > v ? low : v;                                                                                           \

@@ -14,4 +14,4 @@
 #endif
 
 // `out` is either another array or exactly an input: element i never depends on an earlier one.
-#define VECTOR_LOOP(i, n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)
+#define FOR_EACH(i, n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)

@@ -34,5 +34,9 @@ for entry in "${@:-$(ls Corpus)}"; do
     FUZZ_ENTRY="$name" "$BUILD/fuzzer" "$BUILD/found/$name" "Corpus/$name" \
       -max_total_time="$SECONDS_EACH" -max_len=4096 -artifact_prefix="Corpus/$name/" -print_final_stats=1 2>&1 |
       grep -E "ERROR|SUMMARY|Fatal|stat::number_of_executed_units|crash-|timeout-|oom-" || true
+    if ls "Corpus/$name" | grep -qE '^(crash|timeout|oom)-'; then
+      echo "$name: an input breaks it, see Corpus/$name" >&2
+      exit 1
+    fi
   done
 done
