@@ -11,6 +11,7 @@
 internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import Threads
 
 /// Something epoll reports on. Kept alive by its loop from `watch` until the end of the turn that unwatches it.
 public class EventSource {
@@ -55,7 +56,7 @@ struct ReadyFlags: OptionSet {
   private var graveyard: [AnyObject] = []
   private var sources: [ObjectIdentifier: EventSource] = [:]
   private var isStopping = false
-  private var thread = pthread_t()
+  private var thread: SystemThread?
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
@@ -101,35 +102,19 @@ extension EventLoop {
 
   /// Starts the thread. `prepare` runs on it first.
   public func start(prepare: (@Sendable (EventLoop) -> Void)? = nil) {
-    let start = ThreadStart(loop: self, prepare: prepare)
-    // The new thread takes the reference over.
-    let argument = unsafe Unmanaged.passRetained(start).toOpaque()
-    let code = unsafe pthread_create(
-      &thread, nil,
-      { argument in
-        let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue()
-        clinux_block_all_signals()
-        unsafe clinux_name_thread("loop-\(start.loop.index)")
-        start.loop.threadID.store(UInt(pthread_self()), ordering: .relaxed)
-        start.prepare?(start.loop)
-        start.loop.run()
-        return nil
-      }, argument)
-    precondition(code == 0, "pthread_create failed with \(code)")
+    thread = SystemThread(named: "loop-\(index)") { [self] in
+      threadID.store(UInt(pthread_self()), ordering: .relaxed)
+      prepare?(self)
+      run()
+    }
   }
 
   /// Ends the thread after the current turn; connections still open are cut.
   public func stop() { enqueue { [unowned self] in isStopping = true } }
 
-  public func join() { pthread_join(thread, nil) }
-}
-
-private final class ThreadStart {
-  let loop: EventLoop
-  let prepare: (@Sendable (EventLoop) -> Void)?
-  init(loop: EventLoop, prepare: (@Sendable (EventLoop) -> Void)?) {
-    self.loop = loop
-    self.prepare = prepare
+  public func join() {
+    thread?.join()
+    thread = nil
   }
 }
 

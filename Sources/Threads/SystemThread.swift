@@ -37,6 +37,8 @@ public final class SystemThread: Sendable {
       { argument in
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        // Signals belong to the main thread.
+        clinux_block_all_signals()
         unsafe clinux_name_thread(start.name)
         // Who may not change it runs as the others do.
         if start.priority == .background { _ = clinux_nice_thread(10) }
