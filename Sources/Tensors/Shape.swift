@@ -35,6 +35,12 @@ public struct Shape: Sendable, BitwiseCopyable {
     rank &+= 1
   }
 
+  /// Makes this the shape `[0]`.
+  public mutating func clear() {
+    extents[0] = 0
+    rank = 1
+  }
+
   /// The extent of a dimension, counted from the front.
   public subscript(_ dimension: Int) -> Int {
     get {

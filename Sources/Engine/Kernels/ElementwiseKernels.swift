@@ -83,25 +83,32 @@ extension Frame {
     let b = input(1)
     guard a.dtype == b.dtype else { throw .invalidArgument("\(op): the inputs are \(a.dtype) and \(b.dtype)") }
     guard let loop = unsafe ck_binary_loop(code, a.kernelType) else { throw unsupported(op, a.dtype) }
-    guard let broadcast = Broadcast(a.shape, b.shape) else {
-      throw .invalidArgument("Incompatible shapes: \(a.shape) vs. \(b.shape)")
-    }
     let compares = code.rawValue >= CK_EQUAL.rawValue
-    let out: Value
-    if compares {
-      out = try output(0, .bool, broadcast.shape)
-    } else {
-      // An operand that is not repeated may lend its memory.
-      out = try output(0, a.dtype, broadcast.shape, reusing: a.count == broadcast.shape.count ? 0 : 1)
-    }
-    let size = a.dtype.size
-    let outSize = out.dtype.size
     var failed: Int32 = 0
-    broadcast.forEachRow { row in
-      // Rows lie within the shapes they were made from; the loop was chosen for the type.
-      failed |= unsafe loop(
-        row.count, a.base + row.start[0] * size, row.step[0], b.base + row.start[1] * size, row.step[1],
-        out.base + row.output * outSize)
+    let isScalarB = b.shape.rank == 0
+    if isScalarB || a.shape.rank == 0 || a.shape == b.shape {
+      // One row: what most steps of most models are.
+      let whole = isScalarB ? 0 : 1
+      let shape = isScalarB ? a.shape : b.shape
+      let out = try compares ? output(0, .bool, shape) : output(0, a.dtype, shape, reusing: whole)
+      let stepA: Int32 = isScalarB || a.shape.rank > 0 ? 1 : 0
+      // Each operand has as many elements as the output or is repeated; the loop was chosen for the type.
+      failed = unsafe loop(shape.count, a.base, stepA, b.base, isScalarB ? 0 : 1, out.base)
+    } else {
+      guard let broadcast = Broadcast(a.shape, b.shape) else {
+        throw .invalidArgument("Incompatible shapes: \(a.shape) vs. \(b.shape)")
+      }
+      // An operand that is not repeated may lend its memory.
+      let shape = broadcast.shape
+      let out = try compares ? output(0, .bool, shape) : output(0, a.dtype, shape, reusing: a.count == shape.count ? 0 : 1)
+      let size = a.dtype.size
+      let outSize = out.dtype.size
+      broadcast.forEachRow { row in
+        // Rows lie within the shapes they were made from; the loop was chosen for the type.
+        failed |= unsafe loop(
+          row.count, a.base + row.start[0] * size, row.step[0], b.base + row.start[1] * size, row.step[1],
+          out.base + row.output * outSize)
+      }
     }
     if failed != 0 { throw .invalidArgument(failure) }
   }

@@ -118,37 +118,40 @@ extension Frame {
   fileprivate mutating func regexMatch(_ regex: Regex) throws(RunError) {
     let x = try strings(0)
     let out = try output(0, .bool, x.shape)
+    var matcher = Regex.Matcher(regex)
     for i in 0..<x.count {
       // `i` is within the output.
-      unsafe out.pointer(Bool.self)[i] = regex.match(x.ref(i).buffer, whole: true) != nil
+      unsafe out.pointer(Bool.self)[i] = regex.find(x.ref(i).buffer, whole: true, &matcher)
     }
   }
 
   fileprivate mutating func regexReplace(_ regex: Regex, _ rewrite: Rewrite, _ isGlobal: Bool) throws(RunError) {
     let x = try strings(0)
+    var matcher = Regex.Matcher(regex)
     try outputStrings(0, x.shape) { i, bytes throws(RunError) in
       let text = unsafe x.ref(i).buffer
       var at = 0
       var end = -1
-      while at <= text.count, let match = unsafe regex.match(text, from: at) {
-        unsafe bytes += text[at..<match[0]]
-        if match[0] == match[1], match[0] == end {
+      while at <= text.count, unsafe regex.find(text, from: at, &matcher) {
+        let (first, last) = (matcher.match[0], matcher.match[1])
+        unsafe bytes += text[at..<first]
+        if first == last, first == end {
           // Nothing, right behind a match: not a second one. A character is passed over.
-          guard match[0] < text.count else {
-            at = match[0]
+          guard first < text.count else {
+            at = first
             break
           }
-          let length = unsafe Regex.character(text, match[0]).1
-          unsafe bytes += text[match[0]..<(match[0] + length)]
-          at = match[0] + length
+          let length = unsafe Regex.character(text, first).1
+          unsafe bytes += text[first..<(first + length)]
+          at = first + length
           end = -1
           continue
         }
-        unsafe rewrite.append(match, of: text, to: &bytes)
-        at = match[1]
-        end = match[1]
+        unsafe rewrite.append(matcher.match, of: text, to: &bytes)
+        at = last
+        end = last
         if !isGlobal { break }
-        if match[0] == match[1] {
+        if first == last {
           guard at < text.count else { break }
           let length = unsafe Regex.character(text, at).1
           unsafe bytes += text[at..<(at + length)]

@@ -128,7 +128,9 @@ final class TimeLimit: Interruption {
         if let reason = interruption?.reason { throw Frame.stopped(reason) }
         step = next
         // What the kernel leaves unwritten reads as an empty tensor.
-        for output in 0..<Int(next.outputCount) { unsafe values[base + Int(next.firstOutput) + output] = .absent }
+        for output in 0..<Int(next.outputCount) {
+          unsafe values[base + Int(next.firstOutput) + output].clear()
+        }
         // The plan owns its kernels and is borrowed for the run.
         let reference = plan.kernels[i]
         do throws(RunError) {

@@ -34,6 +34,14 @@ public import Tensors
   // Nothing reads the memory of a tensor without elements.
   static let absent = unsafe Value(dtype: .float, shape: [0], base: UnsafeMutableRawPointer(bitPattern: 64)!)
 
+  /// Makes this an empty tensor, whatever it was.
+  mutating func clear() {
+    dtype = .float
+    shape.clear()
+    unsafe base = UnsafeMutableRawPointer(bitPattern: 64)!
+    block = -1
+  }
+
   /// The number of elements.
   public var count: Int { shape.count }
   public var byteCount: Int { shape.count * dtype.size }

@@ -98,35 +98,44 @@ struct Regex: Sendable {
 
   // MARK: Matching
 
-  /// The threads of one step, by preference, each with the places it saved.
-  private struct Threads {
-    var order: [Int] = []
-    var seen: [Bool]
-    var saved: [[Int]]
-
-    init(_ size: Int) {
-      seen = [Bool](repeating: false, count: size)
-      saved = [[Int]](repeating: [], count: size)
-      order.reserveCapacity(size)
+  /// Memory of a search, used again for the next.
+  struct Matcher {
+    /// The threads of one step, by preference; the places each saved stand at its instruction.
+    struct Threads {
+      var order: [Int] = []
+      var seen: [Bool]
+      var saved: [Int]
     }
+    var current: Threads
+    var next: Threads
+    /// The places of the thread that is being added.
+    var places: [Int]
+    /// What is still to be walked: instructions, and places to be put back (below zero, with their old value).
+    var pending: [(Int, Int)] = []
+    /// Where the groups of the match lie: pairs of places, -1 for a group without part in it. The first pair is the match.
+    var match: [Int]
 
-    mutating func clear() {
-      for at in order { seen[at] = false }
-      order.removeAll(keepingCapacity: true)
+    init(_ regex: Regex) {
+      let slots = 2 * (regex.groupCount + 1)
+      let none = Threads(
+        seen: [Bool](repeating: false, count: regex.program.count), saved: [Int](repeating: -1, count: regex.program.count * slots))
+      (current, next) = (none, none)
+      places = [Int](repeating: -1, count: slots)
+      match = places
     }
   }
 
-  /// Where the leftmost match from `start` on lies, and its groups: pairs of places, -1 for a group without part in it.
+  /// Finds the leftmost match from `start` on and leaves its places in the matcher.
   /// - Parameter whole: whether the match must be the whole text.
-  func match(_ text: UnsafeRawBufferPointer, from start: Int = 0, whole: Bool = false) -> [Int]? {
-    let slots = 2 * (groupCount + 1)
-    var current = Threads(program.count)
-    var next = Threads(program.count)
-    var found: [Int]? = nil
+  func find(
+    _ text: UnsafeRawBufferPointer, from start: Int = 0, whole: Bool = false, _ matcher: inout Matcher
+  ) -> Bool {
+    clear(&matcher.current)
+    var isFound = false
     var at = start
     while true {
-      if current.order.isEmpty {
-        if found != nil || whole && at > start { break }
+      if matcher.current.order.isEmpty {
+        if isFound || whole && at > start { break }
         // Nothing is under way: go to where something can begin.
         if let first, !whole {
           while at < text.count {
@@ -134,61 +143,85 @@ struct Regex: Sendable {
             if first.contains(c) { break }
             at += length
           }
+          if at >= text.count { break }
         }
       }
       let (c, length) = unsafe at < text.count ? Regex.character(text, at) : (0, 1)
-      if found == nil, !whole || at == start {
-        unsafe add(0, at, [Int](repeating: -1, count: slots), to: &current, text)
+      if !isFound, !whole || at == start {
+        for slot in matcher.places.indices { matcher.places[slot] = -1 }
+        unsafe add(0, at, text, &matcher, toCurrent: true)
       }
-      next.clear()
-      threads: for thread in current.order {
+      clear(&matcher.next)
+      let slots = matcher.places.count
+      threads: for i in matcher.current.order.indices {
+        let thread = matcher.current.order[i]
         switch program[thread] {
         case .character(let set):
-          if at < text.count, sets[set].contains(c) {
-            unsafe add(thread + 1, at + length, current.saved[thread], to: &next, text)
-          }
+          guard at < text.count, sets[set].contains(c) else { continue }
+          for slot in 0..<slots { matcher.places[slot] = matcher.current.saved[thread * slots + slot] }
+          unsafe add(thread + 1, at + length, text, &matcher, toCurrent: false)
         case .match:
           if whole, at != text.count { continue }
-          found = current.saved[thread]
-          found?[1] = at
+          for slot in 0..<slots { matcher.match[slot] = matcher.current.saved[thread * slots + slot] }
+          matcher.match[1] = at
+          isFound = true
           // Threads of lower preference have lost.
           break threads
         default: break
         }
       }
-      swap(&current, &next)
+      swap(&matcher.current, &matcher.next)
       if at >= text.count { break }
       at += length
     }
-    return found
+    return isFound
   }
 
-  /// Adds the threads that an instruction leads to without reading.
+  private func clear(_ threads: inout Matcher.Threads) {
+    for at in threads.order { threads.seen[at] = false }
+    threads.order.removeAll(keepingCapacity: true)
+  }
+
+  /// Adds the threads that an instruction leads to without reading, with the matcher's places.
   @unsafe private func add(
-    _ start: Int, _ at: Int, _ saved: [Int], to threads: inout Threads, _ text: UnsafeRawBufferPointer
+    _ start: Int, _ at: Int, _ text: UnsafeRawBufferPointer, _ matcher: inout Matcher, toCurrent: Bool
   ) {
-    var pending = [(start, saved)]
-    while let (instruction, places) = pending.popLast() {
-      guard !threads.seen[instruction] else { continue }
-      threads.seen[instruction] = true
-      switch program[instruction] {
-      case .jump(let to): pending.append((to, places))
-      case .split(let a, let b):
-        pending.append((b, places))
-        pending.append((a, places))
-      case .save(let slot):
-        var now = places
-        if slot < now.count { now[slot] = at }
-        pending.append((instruction + 1, now))
-      case .assert(let assertion):
-        if unsafe holds(assertion, at, text) { pending.append((instruction + 1, places)) }
-      case .character, .match:
-        threads.saved[instruction] = places
-        threads.order.append(instruction)
+    if toCurrent {
+      unsafe walk(start, at, text, &matcher.current, &matcher.places, &matcher.pending)
+    } else {
+      unsafe walk(start, at, text, &matcher.next, &matcher.places, &matcher.pending)
+    }
+  }
+
+  @unsafe private func walk(
+    _ start: Int, _ at: Int, _ text: UnsafeRawBufferPointer, _ threads: inout Matcher.Threads, _ places: inout [Int],
+    _ pending: inout [(Int, Int)]
+  ) {
+    pending.append((start, 0))
+    while let (instruction, old) = pending.popLast() {
+      if instruction < 0 {
+        places[~instruction] = old
         continue
       }
-      // Marked so that it is not walked again; cleared with the rest.
+      guard !threads.seen[instruction] else { continue }
+      threads.seen[instruction] = true
+      // Those that do not read are listed too, so that they are cleared with the rest.
       threads.order.append(instruction)
+      switch program[instruction] {
+      case .jump(let to): pending.append((to, 0))
+      case .split(let a, let b):
+        pending.append((b, 0))
+        pending.append((a, 0))
+      case .save(let slot):
+        // Put back once everything behind this instruction has been walked.
+        pending.append((~slot, places[slot]))
+        places[slot] = at
+        pending.append((instruction + 1, 0))
+      case .assert(let assertion):
+        if unsafe holds(assertion, at, text) { pending.append((instruction + 1, 0)) }
+      case .character, .match:
+        for slot in places.indices { threads.saved[instruction * places.count + slot] = places[slot] }
+      }
     }
   }
 
