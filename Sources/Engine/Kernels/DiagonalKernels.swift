@@ -8,6 +8,10 @@ let diagonalKernels: [KernelDefinition] = [
   kernel("MatrixDiagPart") { frame throws(RunError) in try frame.matrixDiagonal() },
   kernel("MatrixDiag") { frame throws(RunError) in try frame.matrixOfDiagonal() },
   kernel("MatrixSetDiag") { frame throws(RunError) in try frame.setMatrixDiagonal() },
+  kernel("MatrixDiagPartV2") { frame throws(RunError) in try frame.matrixDiagonal(offset: frame.diagonalOffset(1)) },
+  kernel("MatrixDiagPartV3") { frame throws(RunError) in try frame.matrixDiagonal(offset: frame.diagonalOffset(1)) },
+  kernel("MatrixDiagV2") { frame throws(RunError) in try frame.matrixOfDiagonal(offset: frame.diagonalOffset(1)) },
+  kernel("MatrixDiagV3") { frame throws(RunError) in try frame.matrixOfDiagonal(offset: frame.diagonalOffset(1)) },
 ]
 
 extension Frame {
@@ -108,5 +112,69 @@ extension Frame {
     var copy = StridedCopy()
     copy.append(x.count, from: 1, to: x.count + 1)
     copy.run(from: x, to: out)
+  }
+}
+
+/// One diagonal of each matrix, not only the main one. `k` is how far it stands above the main diagonal (below, if negative).
+extension Frame {
+  /// The offset in the input `k`: a number, or two that agree. A band of several diagonals is not supported.
+  fileprivate func diagonalOffset(_ index: Int) throws(RunError) -> Int {
+    let k = input(index)
+    guard k.count == 1 || k.count == 2 else {
+      throw .invalidArgument("diag_index must have one or two elements, received \(k.count) elements.")
+    }
+    let offset = try k.integer(at: 0)
+    guard try k.integer(at: k.count - 1) == offset else { throw .unimplemented("bands of several diagonals") }
+    return offset
+  }
+
+  fileprivate mutating func matrixDiagonal(offset k: Int) throws(RunError) {
+    let x = input(0)
+    let (count, rows, columns) = try matrices(x)
+    guard k == 0 || (k > -rows && k < columns) else {
+      throw .invalidArgument("lower_diag_index is out of bound: \(k). It must be between \(-rows) and \(columns)")
+    }
+    let n = k < 0 ? min(rows + k, columns) : min(rows, columns - k)
+    let first = k < 0 ? -k * columns : k
+    let shape = try x.shape.removing(x.shape.rank - 1).replacing(x.shape.rank - 2, by: n)
+    let out = try output(0, x.dtype, shape)
+    for m in 0..<count {
+      for i in 0..<n {
+        // Element `i` of the diagonal: inside matrix `m` by the bound on `k`.
+        unsafe out.at(m * n + i).copyMemory(from: x.at(m * rows * columns + first + i * (columns + 1)), byteCount: x.dtype.size)
+      }
+    }
+  }
+
+  fileprivate mutating func matrixOfDiagonal(offset k: Int) throws(RunError) {
+    let x = input(0)
+    let padding = input(4)
+    guard x.shape.rank >= 1 else { throw .invalidArgument("diagonal must be at least 1-dim, received shape: \(x.shape)") }
+    guard padding.dtype == x.dtype, padding.count == 1 else { throw .invalidArgument("padding_value must be a scalar") }
+    let n = x.shape[x.shape.rank - 1]
+    guard abs(k) < Int(Int32.max) else { throw .invalidArgument("diag_index is out of bound: \(k)") }
+    let (least, leastColumns) = (n + max(0, -k), n + max(0, k))
+    var (rows, columns) = (try scalar(2, "num_rows"), try scalar(3, "num_cols"))
+    switch (rows, columns) {
+    case (-1, -1): (rows, columns) = (max(least, leastColumns), max(least, leastColumns))
+    case (-1, _): rows = least
+    case (_, -1): columns = leastColumns
+    default: break
+    }
+    guard rows >= least else { throw .invalidArgument("The number of rows is too small.") }
+    guard columns >= leastColumns else { throw .invalidArgument("The number of columns is too small.") }
+    guard rows == least || columns == leastColumns else {
+      throw .invalidArgument("The number of rows or columns is not consistent with the specified d_lower, d_upper, and diagonal.")
+    }
+    let out = try output(0, x.dtype, try x.shape.replacing(x.shape.rank - 1, by: rows).joined(0..<x.shape.rank, [columns], 0..<1))
+    let size = x.dtype.size
+    for i in 0..<out.count { unsafe out.at(i).copyMemory(from: padding.base, byteCount: size) }
+    let first = k < 0 ? -k * columns : k
+    for m in 0..<x.shape.count(upTo: x.shape.rank - 1) {
+      for i in 0..<n {
+        // Row and column of element `i` are below `rows` and `columns`, which were checked against `n` and `k`.
+        unsafe out.at(m * rows * columns + first + i * (columns + 1)).copyMemory(from: x.at(m * n + i), byteCount: size)
+      }
+    }
   }
 }

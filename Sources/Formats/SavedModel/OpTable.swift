@@ -188,7 +188,9 @@ extension OpDefinition {
     MatrixBandPart input:$T num_lower:$Tindex num_upper:$Tindex -> band:$T Tindex=int64
     MatrixDiag diagonal:$T -> output:$T
     MatrixDiagPart input:$T -> diagonal:$T
+    MatrixDiagPartV2 input:$T k:int32 padding_value:$T -> diagonal:$T
     MatrixDiagPartV3 input:$T k:int32 padding_value:$T -> diagonal:$T
+    MatrixDiagV2 diagonal:$T k:int32 num_rows:int32 num_cols:int32 padding_value:$T -> output:$T
     MatrixDiagV3 diagonal:$T k:int32 num_rows:int32 num_cols:int32 padding_value:$T -> output:$T
     MatrixSetDiag input:$T diagonal:$T -> output:$T
     Max input:$T reduction_indices:$Tidx -> output:$T Tidx=int32

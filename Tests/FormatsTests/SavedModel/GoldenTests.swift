@@ -8,18 +8,11 @@ import Wire
 
 /// Models that TensorFlow made, requests, and what TensorFlow answered.
 struct GoldenTests {
-  /// Fixtures with ops that wait for their kernels: MatrixDiagV3, MatrixDiagPartV3 and DenseBincount.
-  private static let waiting: Set<String> = ["ops/generators", "ops/string_split"]
-
   @Test(arguments: Fixture.golden)
   func `a model answers as TensorFlow does`(_ fixture: Fixture) throws {
-    try withKnownIssue("an op has no kernel yet", isIntermittent: true) {
-      let model = try SavedModelLoader().load(fixture.directory)
-      #expect(model.warnings == [])
-      for (name, request, response) in fixture.cases() { try check(model, name, request, response) }
-    } when: {
-      GoldenTests.waiting.contains(fixture.name)
-    }
+    let model = try SavedModelLoader().load(fixture.directory)
+    #expect(model.warnings == [])
+    for (name, request, response) in fixture.cases() { try check(model, name, request, response) }
   }
 
   /// MARTLET_ZOO names a directory with `NAME/1/saved_model.pb` and `ref/NAME*.request.pb`: larger models than a repository
