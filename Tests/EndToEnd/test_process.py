@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness import BINARY, FIXTURES, ROOT, Code, floats, refused, request, until
+from harness import BINARY, FIXTURES, ROOT, Code, copy_version, floats, free_port, refused, request, until
 
 v1 = tf.compat.v1
 HALF_PLUS_TWO = {"model_name": "half_plus_two", "model_base_path": FIXTURES / "half_plus_two"}
@@ -215,3 +215,38 @@ def test_the_c_client_reads_every_demo_digit(digits):
 def test_the_c_client_tells_an_error(digits):
     result = ask_in_c(digits, "nobody", 3)
     assert (result.returncode, result.stderr) == (1, "NOT_FOUND: Servable not found for request: Latest(nobody)\n")
+
+
+# The client in Swift.
+
+def ask_in_swift(server, *arguments):
+    return subprocess.run([BINARY.parent / "martlet-predict", server.address, *arguments], capture_output=True, text=True, timeout=20)
+
+
+def test_the_swift_client_asks_and_tells(fleet):
+    fleet.wait("half_plus_two")
+    result = ask_in_swift(fleet, "half_plus_two", "x=1,2,5")
+    assert (result.returncode, result.stdout) == (0, "half_plus_two version 1, serving_default\n  y: float[3] = [2.5, 3.0, 4.5]\n"), result.stderr
+    result = ask_in_swift(fleet, "nobody", "x=1")
+    assert result.returncode == 1 and "NOT_FOUND: Servable not found for request: Latest(nobody)" in result.stderr
+
+
+# Our own flags.
+
+def test_the_ports_open_after_the_models_when_asked(tmp_path):
+    base_path, port = tmp_path / "m", free_port()
+    process = subprocess.Popen([BINARY, f"--port={port}", "--model_name=m", f"--model_base_path={base_path}", "--open_ports_after_models"])
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        copy_version("half_plus_two", base_path / "1")
+
+        def opened():
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=1).close() is None
+            except ConnectionRefusedError:
+                return False
+        until(opened, what="an open port once the model serves")
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
