@@ -5,7 +5,7 @@
 #   LoadTests/predict.sh                         half_plus_two and mlp_small at 1, 16 and 64 requests in flight
 #   MODELS=mlp_wide CONC=16 LoadTests/predict.sh
 #
-# PEERS names the folder where the peers were built (shared peers' setup script); the last column of each row is the ratio to `sync`.
+# PEERS names the folder where the peers were built; the last column of each row is the ratio to `sync`.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 peers=${PEERS:-$HOME/.cache/martlet-peers}
