@@ -42,6 +42,8 @@ let package = Package(
   targets: [
     // System libraries: a module map and a shim header, nothing else.
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // C for what Swift cannot reach.
     .target(name: "CLinux", cSettings: optimizedC),
@@ -68,7 +70,9 @@ let package = Package(
       swiftSettings: swift),
 
     // Requests: bytes on a socket become an answer.
-    .target(name: "HTTP", dependencies: ["CNGHTTP2", "CLinux", "Telemetry", "Threads"], swiftSettings: loopConfined),
+    .target(
+      name: "HTTP", dependencies: ["CNGHTTP2", "COpenSSL", "CZlib", "CLinux", "Telemetry", "Threads"],
+      swiftSettings: loopConfined),
     .target(name: "RPC", dependencies: ["HTTP"], swiftSettings: loopConfined),
     .target(
       name: "Serving",

@@ -14,7 +14,7 @@ private let arrows: [String: Set<String>] = [
   "Formats": ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux", "CKernels", "Synchronization", "Glibc", "Foundation", "SwiftProtobuf"],
   "Catalog": ["Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
-  "HTTP": ["CNGHTTP2", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
+  "HTTP": ["CNGHTTP2", "COpenSSL", "CZlib", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "RPC": ["HTTP", "Synchronization", "Glibc"],
   "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Client": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
