@@ -42,6 +42,8 @@ public protocol ConnectionObserver: AnyObject {
   private var recent: Unmanaged<HTTPStream>?
   private var recentID: Int32 = 0
   private var finished: [HTTPStream] = []
+  /// Streams whose writers waited and may go on.
+  private var caughtUp: [HTTPStream] = []
   /// Streams whose answer ended before their request did.
   private var answeredEarly: [Int32] = []
 
@@ -270,12 +272,25 @@ extension HTTP2Connection {
 
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
-    unsafe stream._withUnsafeGuaranteedRef { stream in
+    let isPaused = unsafe stream._withUnsafeGuaranteedRef { stream in
       if let handler = stream.handler { handler.received(unsafe bytes.bytes, on: stream) }
+      if stream.isPaused { stream.unconsumed += bytes.count }
+      return stream.isPaused
     }
-    // The bytes have been taken (or nobody wants them): the peer may send as many more.
-    let code = unsafe nghttp2_session_consume(handle, id, bytes.count)
+    // The bytes have been taken (or nobody wants them): the peer may send as many more. A paused stream keeps its own
+    // window shut, not that of its neighbours.
+    let code =
+      isPaused
+      ? unsafe nghttp2_session_consume_connection(handle, bytes.count)
+      : unsafe nghttp2_session_consume(handle, id, bytes.count)
     return code == 0 ? SessionCode.ok : SessionCode.callbackFailure
+  }
+
+  func resumeInput(_ stream: HTTPStream) {
+    let count = stream.unconsumed
+    stream.unconsumed = 0
+    if count > 0, unsafe nghttp2_session_consume_stream(handle, stream.id, count) != 0 { mustClose = mustClose ?? "out of memory" }
+    markDirty()
   }
 
   func dataComplete(_ id: Int32, isEmpty: Bool, end: Bool) -> Int32 {
@@ -333,7 +348,7 @@ extension HTTP2Connection {
   private func remove(_ stream: HTTPStream, _ error: StreamError) {
     unsafe stream.connection = nil
     bodyBytesHeld -= stream.bodyBytesHeld
-    bodyBytesWaiting -= stream.body.count
+    bodyBytesWaiting -= stream.body.count + stream.queue.count
     let handler = stream.handler
     stream.handler = nil
     handler?.closed(stream, error)
@@ -371,7 +386,33 @@ extension HTTP2Connection {
       unsafe nghttp2_submit_response(handle, stream.id, fields, count, nil)
     }
     submitted(stream, code)
-    if !stream.isRemoteEnded, code == 0 { answeredEarly.append(stream.id) }
+    if code == 0 { answered(stream) }
+  }
+
+  func submitHead(_ stream: HTTPStream, _ first: StaticFields, _ more: borrowing FieldList) {
+    var provider = unsafe queueProvider(stream)
+    let code = unsafe more.withNV(after: first) { fields, count in
+      unsafe nghttp2_submit_response(handle, stream.id, fields, count, &provider)
+    }
+    submitted(stream, code)
+  }
+
+  func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool {
+    bodyBytesWaiting += bytes.count
+    stream.queue.append(bytes)
+    wrote(stream)
+    if stream.queue.count < limits.streamBacklogBytesMax { return true }
+    stream.owesWritable = true
+    return false
+  }
+
+  /// There is more to send on `stream`, if only its end.
+  func wrote(_ stream: HTTPStream) {
+    if stream.isDeferred {
+      stream.isDeferred = false
+      _ = unsafe nghttp2_session_resume_data(handle, stream.id)
+    }
+    submitted(stream, 0)
   }
 
   private func submitted(_ stream: HTTPStream, _ code: Int32) {
@@ -404,6 +445,7 @@ extension HTTP2Connection {
         }
         if n == left {
           flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
+          if !stream.isRemoteEnded { unsafe stream.connection?._withUnsafeGuaranteedRef { $0.answered(stream) } }
           if let trailers = stream.responseTrailers {
             flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
             if unsafe nghttp2_submit_trailer(session, id, trailers.base, trailers.count) != 0 {
@@ -418,14 +460,72 @@ extension HTTP2Connection {
     return unsafe provider
   }
 
+  /// The body in pieces: what the queue has, `DEFERRED` when it has nothing, trailers behind the last.
+  private func queueProvider(_ stream: HTTPStream) -> nghttp2_data_provider {
+    var provider = unsafe nghttp2_data_provider()
+    // As in bodyProvider.
+    unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
+    unsafe provider.read_callback = { session, id, buffer, room, flags, source, _ in
+      unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
+        if stream.queue.isEmpty, !stream.hasEnded {
+          stream.isDeferred = true
+          return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        let front = unsafe stream.queue.front(room)
+        let n = front.count
+        let isLast = stream.hasEnded && n == stream.queue.count
+        var flag = UInt32(0)
+        if n >= Quantum.gatherBytes {
+          flag |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        } else if n > 0 {
+          unsafe memcpy(buffer!, front.baseAddress!, n)
+          unsafe stream.connection?._withUnsafeGuaranteedRef { $0.advance(stream, n) }
+        }
+        if isLast {
+          unsafe stream.connection?._withUnsafeGuaranteedRef { $0.answered(stream) }
+          flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
+          if stream.endFirst != nil || !stream.endMore.isEmpty {
+            flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+            let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
+              unsafe nghttp2_submit_trailer(session, id, fields, count)
+            }
+            if code != 0 { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
+          }
+        }
+        unsafe flags!.pointee = flag
+        return n
+      }
+    }
+    return unsafe provider
+  }
+
+  /// `n` bytes of the queue are on their way. A chunk that they end may be named in the outbox, which keeps it.
+  private func advance(_ stream: HTTPStream, _ n: Int) {
+    bodyBytesWaiting -= n
+    if stream.owesWritable, stream.queue.count - n <= limits.streamBacklogBytesMax / 2 {
+      stream.owesWritable = false
+      caughtUp.append(stream)
+    }
+    if let done = stream.queue.advance(n) { loop.outbox.keep(done) }
+  }
+
+  private func answered(_ stream: HTTPStream) {
+    if role == .server, !stream.isRemoteEnded { answeredEarly.append(stream.id) }
+  }
+
   /// A DATA frame whose body stays where it is.
   func sendData(_ source: UnsafeMutableRawPointer, _ head: UnsafePointer<UInt8>, _ length: Int) -> Int32 {
     if loop.outbox.isFull { return SessionCode.wouldBlock }
     // The stream lives until it is closed and its body until `finished` is emptied, after the write.
     unsafe Unmanaged<HTTPStream>.fromOpaque(source)._withUnsafeGuaranteedRef { stream in
       unsafe loop.outbox.copy(head, 9)
-      unsafe loop.outbox.reference(stream.body.unsafeBase! + stream.bodySent, length)
-      stream.bodySent += length
+      if !stream.isStreaming {
+        unsafe loop.outbox.reference(stream.body.unsafeBase! + stream.bodySent, length)
+        stream.bodySent += length
+      } else {
+        unsafe loop.outbox.reference(stream.queue.front(length).baseAddress!, length)
+        advance(stream, length)
+      }
     }
     return SessionCode.ok
   }
@@ -518,7 +618,8 @@ extension HTTP2Connection {
   /// After a flush: gives streams back, and closes when the session or we are done.
   private func finishIfDone() {
     releaseFinished()
-    if !answeredEarly.isEmpty { stopEarlyUploads() }
+    // Only behind a session that has said everything.
+    if !answeredEarly.isEmpty, !isWaitingToWrite, unsafe nghttp2_session_want_write(handle) == 0 { stopEarlyUploads() }
     if let reason = mustClose { return close(reason) }
     // nghttp2 wants nothing more after GOAWAY with no stream left, or after a fatal error it has reported to the peer.
     if !isWaitingToWrite, unsafe nghttp2_session_want_read(handle) == 0, unsafe nghttp2_session_want_write(handle) == 0 {
@@ -538,6 +639,10 @@ extension HTTP2Connection {
   }
 
   private func releaseFinished() {
+    // Handlers may write and end other streams in here, which marks us dirty again.
+    while let stream = caughtUp.popLast() {
+      if let handler = stream.handler, stream.isOpen { handler.writable(stream) }
+    }
     while let stream = finished.popLast() { loop.giveBack(stream) }
   }
 }
@@ -550,11 +655,24 @@ extension HTTP2Connection {
   public func request(_ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, handler: any StreamHandler)
     -> HTTPStream?
   {
+    request(first, more, body: body, isWhole: true, handler)
+  }
+
+  /// Opens a stream whose body follows by `write` and is closed by `end`.
+  public func open(_ first: StaticFields, _ more: borrowing FieldList, handler: any StreamHandler) -> HTTPStream? {
+    request(first, more, body: ByteBuffer(), isWhole: false, handler)
+  }
+
+  private func request(
+    _ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, isWhole: Bool, _ handler: any StreamHandler
+  ) -> HTTPStream? {
     guard state != .closed, mustClose == nil else { return nil }
     let stream = loop.takeStream()
     stream.body = body
     stream.handler = handler
-    var provider = unsafe bodyProvider(stream)
+    stream.isSubmitted = true
+    stream.isStreaming = !isWhole
+    var provider = unsafe isWhole ? bodyProvider(stream) : queueProvider(stream)
     let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
     let id = unsafe more.withNV(after: first) { fields, count in
       unsafe nghttp2_submit_request(handle, nil, fields, count, &provider, pointer)
