@@ -67,7 +67,7 @@ extension HTTPApplication {
   public var body = ByteBuffer()
 
   /// The connection while the stream is open. It outlives its streams: it closes each before it goes.
-  var connection: Unmanaged<HTTP2Connection>?
+  var connection: Unmanaged<Connection>?
   var position = 0
   var bodySent = 0
   var responseTrailers: StaticFields?
