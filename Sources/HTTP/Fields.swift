@@ -58,6 +58,8 @@ public struct FieldList: ~Copyable {
     ends.append((nameEnd, storage.count))
   }
 
+  public var isEmpty: Bool { ends.isEmpty }
+
   public mutating func removeAll() {
     storage.clear()
     ends.removeAll(keepingCapacity: true)

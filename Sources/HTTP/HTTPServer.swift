@@ -98,6 +98,7 @@ public final class HTTPServer: Sendable {
       share.listeners = listeners[loop.index]
       loop.start { [self] loop in
         loop.setContext(makeContext?(loop))
+        share.uncounted = { [unowned self, unowned loop] in closed(on: loop) }
         share.application = makeApplication(loop)
         for listener in share.listeners { listener.open() }
       }
@@ -123,33 +124,38 @@ public final class HTTPServer: Sendable {
 
   private func adopt(_ socket: consuming Socket, on loop: EventLoop, peer: String) {
     let share = shares[loop.index]
-    guard let application = share.application, !share.isDraining else { return closed(on: loop, nil) }
-    let token = share.nextToken
-    share.nextToken += 1
-    let connection = HTTP2Connection.accept(socket, on: loop, peer: peer, application: application) { [unowned self, unowned loop] in
-      closed(on: loop, token)
-    }
-    if let connection { share.connections[token] = connection } else { closed(on: loop, nil) }
+    share.connectionCount += 1
+    guard share.application != nil, !share.isDraining,
+      Greeting.accept(Transport(socket), on: loop, peer: peer, host: share) != nil
+    else { return share.uncount() }
   }
 
-  private func closed(on loop: EventLoop, _ token: Int?) {
-    if let token { shares[loop.index].connections[token] = nil }
+  fileprivate func closed(on loop: EventLoop) {
     loop.connectionCount.subtract(1, ordering: .relaxed)
     openConnections.subtract(1, ordering: .relaxed)
-    shares[loop.index].finishDrainIfEmpty()
   }
 
   /// What the server keeps for each loop; used on that loop's thread, and by `start` before it runs.
-  private final class LoopShare: @unchecked Sendable {
+  private final class LoopShare: ConnectionHost, @unchecked Sendable {
     var application: (any HTTPApplication)?
     var listeners: [Listener] = []
-    var connections: [Int: HTTP2Connection] = [:]
-    var nextToken = 0
+    var connectionCount = 0
     var isDraining = false
     var drained: (() -> Void)?
+    /// Told of every connection that goes.
+    var uncounted: (() -> Void)?
+
+    func replaced(_ old: Connection, by new: Connection) {}
+    func closed(_ connection: Connection) { uncount() }
+
+    func uncount() {
+      connectionCount -= 1
+      uncounted?()
+      finishDrainIfEmpty()
+    }
 
     func finishDrainIfEmpty() {
-      guard isDraining, connections.isEmpty else { return }
+      guard isDraining, connectionCount == 0 else { return }
       let last = drained
       drained = nil
       last?()
@@ -201,12 +207,12 @@ extension HTTPServer {
     share.listeners = []
     let timer = loop.schedule(
       afterMilliseconds: milliseconds,
-      Cut { for connection in Array(share.connections.values) { connection.abort() } })
+      Cut { for connection in loop.connections { connection.abort() } })
     share.drained = { [unowned loop] in
       loop.cancel(timer)
       drained()
     }
-    for connection in Array(share.connections.values) { connection.startDrain() }
+    for connection in loop.connections { connection.startDrain() }
     share.finishDrainIfEmpty()
   }
 

@@ -1,7 +1,11 @@
 // One exchange on a connection: a head and perhaps a body in, the same out. Pooled per loop, confined to it.
 //
-//   server:  application.opened(stream) ─► handler.received* ─► handler.ended ─► … respond … ─► handler.closed
+//   server:  application.opened(stream) ─► handler.received* ─► handler.ended ─► … answer … ─► handler.closed
 //   client:  connection.request(…)      ─► handler.responded ─► handler.received* ─► handler.ended ─► handler.closed
+//
+// An answer is whole, `respond`, or comes in pieces: `begin` ─► `write`* ─► `end`. A client's request likewise: `request`
+// with its body, or `open` ─► `write`* ─► `end`. Both directions can be held back: `write` says when the peer is behind
+// (`handler.writable` when it has caught up), `pause` lets the peer run into its window.
 //
 // `closed` comes exactly once and last, whatever happened; after it the object belongs to the pool again.
 
@@ -28,12 +32,15 @@ public protocol StreamHandler: AnyObject {
   func received(_ bytes: RawSpan, on stream: HTTPStream)
   /// The peer has sent everything; on a client `stream.trailers` are in.
   func ended(_ stream: HTTPStream)
+  /// The peer has caught up: `write` was told to wait and there is room again.
+  func writable(_ stream: HTTPStream)
   /// The stream is gone. `.none`: both sides finished.
   func closed(_ stream: HTTPStream, _ error: StreamError)
 }
 
 extension StreamHandler {
   public func responded(_ stream: HTTPStream) {}
+  public func writable(_ stream: HTTPStream) {}
 }
 
 /// The layer above a server's connections, one object per loop.
@@ -60,7 +67,7 @@ extension HTTPApplication {
   public var body = ByteBuffer()
 
   /// The connection while the stream is open. It outlives its streams: it closes each before it goes.
-  var connection: Unmanaged<HTTP2Connection>?
+  var connection: Unmanaged<Connection>?
   var position = 0
   var bodySent = 0
   var responseTrailers: StaticFields?
@@ -69,6 +76,22 @@ extension HTTPApplication {
   var headIsFinal = false
   var isRemoteEnded = false
   var isSubmitted = false
+
+  /// A body in pieces: what waits, and what stands behind it.
+  var isStreaming = false
+  var queue = SendQueue()
+  var hasEnded = false
+  var endFirst: StaticFields?
+  var endMore = FieldList()
+  /// nghttp2 found the queue empty and waits to be told of more.
+  var isDeferred = false
+  /// `write` has answered false and `writable` is owed.
+  var owesWritable = false
+
+  /// The handler wants no more for now.
+  public internal(set) var isPaused = false
+  /// Bytes received while paused, not given back to the peer's window yet.
+  var unconsumed = 0
   /// Request bytes the layer above holds for this stream; part of the connection's `bodyBytesHeld`.
   var bodyBytesHeld = 0
 
@@ -90,6 +113,47 @@ extension HTTPApplication {
     guard let connection = unsafe connection, !isSubmitted else { return }
     isSubmitted = true
     unsafe connection._withUnsafeGuaranteedRef { $0.submitHeadOnly(self, first, more) }
+  }
+
+  /// Sends a head; its body follows by `write` and is closed by `end`. Server only.
+  public func begin(_ first: StaticFields, _ more: borrowing FieldList) {
+    guard let connection = unsafe connection, !isSubmitted else { return }
+    isSubmitted = true
+    isStreaming = true
+    unsafe connection._withUnsafeGuaranteedRef { $0.submitHead(self, first, more) }
+  }
+
+  /// Sends bytes of the body after `begin` (or a client's `open`).
+  /// - Returns: false when more waits than `Limits.streamBacklogBytesMax`: the bytes are taken all the same, but more had
+  ///   better wait for `handler.writable`.
+  @discardableResult public func write(_ bytes: consuming ByteBuffer) -> Bool {
+    guard let connection = unsafe connection, isStreaming, !hasEnded else { return false }
+    return unsafe connection.takeUnretainedValue().write(self, bytes)
+  }
+
+  /// The body is complete.
+  public func end() { end(nil, FieldList()) }
+
+  /// The body is complete, and these are the fields behind it (trailers).
+  public func end(_ first: StaticFields?, _ more: consuming FieldList) {
+    guard let connection = unsafe connection, isStreaming, !hasEnded else { return }
+    hasEnded = true
+    endFirst = first
+    endMore = more
+    unsafe connection._withUnsafeGuaranteedRef { $0.wrote(self) }
+  }
+
+  /// Bytes written that the connection has not taken yet.
+  public var bytesWaiting: Int { queue.count }
+
+  /// The handler wants no more bytes for now. What is on its way still arrives, at most one window; then the peer waits.
+  public func pause() { isPaused = true }
+
+  public func resume() {
+    guard isPaused else { return }
+    isPaused = false
+    guard let connection = unsafe connection else { return }
+    unsafe connection._withUnsafeGuaranteedRef { $0.resumeInput(self) }
   }
 
   /// Ends the stream at once. `closed` follows.
@@ -121,6 +185,17 @@ extension HTTPApplication {
     headIsFinal = false
     isRemoteEnded = false
     isSubmitted = false
+    if isStreaming {
+      isStreaming = false
+      queue.removeAll()
+      hasEnded = false
+      endFirst = nil
+      endMore.removeAll()
+      isDeferred = false
+      owesWritable = false
+    }
+    isPaused = false
+    unconsumed = 0
     bodyBytesHeld = 0
   }
 }

@@ -35,6 +35,9 @@ public struct Limits: Sendable {
   /// Request bodies held for one connection, all its streams together. Beyond: that stream's body is refused.
   /// One message of gRPC's largest size, and a second one of ordinary size beside it.
   public var bodyBytesPerConnectionMax = Int(Int32.max) + (64 << 20)
+  /// Bytes of a body in pieces that wait before its writer is asked to wait: four frames of the default size. It hears
+  /// `writable` at half of that.
+  public var streamBacklogBytesMax = 64 << 10
   /// Response bytes that one connection may have waiting. Beyond: the connection is closed, its peer is not reading.
   public var writeBacklogBytesMax = 1 << 30
 

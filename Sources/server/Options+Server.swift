@@ -30,17 +30,18 @@ extension Options {
     return lifecycle
   }
 
+  /// The same services on each: the second is there for who is used to two.
+  private var tcpPorts: [Int] { ([port] + (restPort == port ? [] : [restPort])).filter { $0 > 0 } }
+
   var http: HTTPServer.Configuration {
-    var endpoints: [Endpoint] = []
-    if port > 0 { endpoints.append(.tcp(host: "0.0.0.0", port: port)) }
+    var endpoints = tcpPorts.map { Endpoint.tcp(host: host, port: $0) }
     if !grpcSocketPath.isEmpty { endpoints.append(.unix(path: grpcSocketPath)) }
     return HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil)
   }
 
   /// Where the server listens, as people write it.
   func addresses(ports: [Int]) -> [String] {
-    var addresses: [String] = []
-    if port > 0 { addresses.append("0.0.0.0:\(ports.first ?? port)") }
+    var addresses = zip(tcpPorts, ports).map { Endpoint.tcp(host: host, port: $1).description }
     if !grpcSocketPath.isEmpty { addresses.append("unix:\(grpcSocketPath)") }
     return addresses
   }

@@ -5,6 +5,7 @@
 struct Options {
   // TensorFlow Serving's, with its defaults.
   var port = 8500
+  var restPort = 0
   var grpcSocketPath = ""
   var modelName = "default"
   var modelBasePath = ""
@@ -21,6 +22,7 @@ struct Options {
   var version = false
 
   // Martlet's own.
+  var host = "0.0.0.0"
   var openPortsAfterModels = false
   var loadWaitSeconds = 60
   var loadWaitQueueSize = 1024
@@ -77,6 +79,7 @@ extension Flag {
 /// Every flag of TensorFlow Serving, then Martlet's own.
 let flags: [Flag] = [
   .int("port", in: 0...65535, \.port, "TCP port to listen on for gRPC; 0 turns TCP off, then grpc_socket_path is needed"),
+  .int("rest_api_port", in: 0...65535, \.restPort, "a second TCP port; 0: none. Both ports speak HTTP/2 and HTTP/1.1"),
   .string("grpc_socket_path", \.grpcSocketPath, "path of a Unix socket to listen on for gRPC as well"),
   .string("model_name", \.modelName, "name of the model, when model_base_path is given"),
   .string("model_base_path", \.modelBasePath, "directory whose numbered subdirectories are the model's versions"),
@@ -97,7 +100,7 @@ let flags: [Flag] = [
     "Predict's outputs in tensor_content instead of typed fields"),
   .bool("enable_signature_method_name_check", \.methodNameCheck, "refuse Predict on a signature with another method_name"),
   .bool("version", \.version, "print the version and exit"),
-  .ignored("rest_api_port", "int32"), .ignored("rest_api_num_threads", "int32"),
+  .ignored("rest_api_num_threads", "int32"),
   .ignored("rest_api_timeout_in_ms", "int32"), .ignored("rest_api_enable_cors_support", "bool"),
   .ignored("enable_batching", "bool"), .ignored("allow_version_labels_for_unavailable_models", "bool"),
   .ignored("batching_parameters_file", "string"), .ignored("enable_per_model_batching_parameters", "bool"),
@@ -115,6 +118,7 @@ let flags: [Flag] = [
   .ignored("mixed_precision", "string"), .ignored("skip_initialize_tpu", "bool"),
   .ignored("enable_grpc_healthcheck_service", "bool"),
 
+  .string("host", \.host, "address the TCP ports listen on; :: takes IPv6 and IPv4, 127.0.0.1 keeps to this machine"),
   .bool(
     "open_ports_after_models", \.openPortsAfterModels,
     "listen only once every configured model has a version available, as TensorFlow Serving does"),

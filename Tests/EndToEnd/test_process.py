@@ -56,6 +56,14 @@ def test_a_config_that_does_not_parse(tmp_path):
     assert "models.config" in result.stdout + result.stderr
 
 
+def test_two_ports_and_both_families(serve):
+    second = free_port()
+    server = serve(**HALF_PLUS_TWO, host="::", rest_api_port=second)
+    for address in (server.address, f"[::1]:{server.port}", f"127.0.0.1:{second}", f"[::1]:{second}"):
+        answer = server.predict("half_plus_two", {"x": floats(1)}, channel=server.new_channel(address))
+        assert answer.outputs["y"].float_val[:] == [2.5], address
+
+
 def test_unknown_and_foreign_flags_are_tolerated(serve):
     server = serve(**HALF_PLUS_TWO, no_such_flag="7", tensorflow_session_parallelism=2, enable_model_warmup="false", rest_api_num_threads=4, flush_filesystem_caches="true")
     server.wait("half_plus_two")

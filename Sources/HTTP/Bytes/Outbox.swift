@@ -12,6 +12,8 @@ internal import Glibc
   private var used = 0
   private var count = 0
   private(set) var byteCount = 0
+  /// What `reference` names and nobody else keeps.
+  private var kept: [Chunk] = []
 
   init() {
     unsafe buffer = .allocate(byteCount: Quantum.writeBytes + Outbox.frameBytesMax, alignment: ByteBuffer.alignment)
@@ -52,6 +54,9 @@ internal import Glibc
     byteCount += n
   }
 
+  /// Keeps `chunk` until `removeAll`.
+  mutating func keep(_ chunk: Chunk) { kept.append(chunk) }
+
   func write(to socket: borrowing Socket) -> IOResult {
     unsafe socket.write(UnsafeMutableBufferPointer(rebasing: pieces[..<count]))
   }
@@ -75,5 +80,6 @@ internal import Glibc
     used = 0
     count = 0
     byteCount = 0
+    if !kept.isEmpty { kept.removeAll(keepingCapacity: true) }
   }
 }

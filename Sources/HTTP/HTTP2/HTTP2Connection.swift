@@ -1,12 +1,7 @@
-// A socket with an HTTP/2 session on it, server or client side; confined to its loop.
+// A connection with an HTTP/2 session on it, server or client side; confined to its loop.
 //
-//   readable ─► one read ─► nghttp2 ─► callbacks ─► streams ─► handlers answer ─► flush ─► one write
-//
-// A read event runs from bytes to bytes: what the handlers answered at once leaves in the same breath. What comes later
-// marks the connection dirty, and the loop flushes it at the end of its turn.
-//
-// Life:  open ─► closing (a last flush, then cut) ─► closed.  `abort` cuts at once. Callbacks of nghttp2 never close: they
-// note `mustClose`, because a session may not be deleted from inside itself.
+// nghttp2 calls back while it reads and while it writes; its callbacks never close, because a session may not be deleted
+// from inside itself (`Connection.isBusy`).
 internal import CNGHTTP2
 internal import Glibc
 internal import Telemetry
@@ -20,41 +15,24 @@ public protocol ConnectionObserver: AnyObject {
   func closed(_ connection: HTTP2Connection, _ reason: String)
 }
 
-@safe public final class HTTP2Connection: EventSource {
-  private enum State { case connecting, open, closed }
-
-  /// Declared before the loop, whose memory it uses: deleted first.
+@safe public final class HTTP2Connection: Connection {
   private var session: HTTP2Session?
   /// The session's pointer, nil once it is deleted.
   private var sessionHandle: OpaquePointer?
-  public let loop: EventLoop
-  public let peer: String
   let role: HTTP2Session.Role
-  private let limits: Limits
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
-  private let onClose: (() -> Void)?
-  private var socket: Socket
-  private var state: State
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
   private var recent: Unmanaged<HTTPStream>?
   private var recentID: Int32 = 0
   private var finished: [HTTPStream] = []
+  /// Streams whose writers waited and may go on.
+  private var caughtUp: [HTTPStream] = []
   /// Streams whose answer ended before their request did.
   private var answeredEarly: [Int32] = []
 
-  /// Written by nobody yet: the socket was full.
-  private var pending = ByteBuffer()
-  private var isWaitingToWrite = false
-  private var isMarked = false
-  /// Inside nghttp2: closing must wait.
-  private var isBusy = false
-  private var mustClose: String?
-  private var wroteSinceStallCheck = false
-
-  private var bodyBytesHeld = 0
   private var bodyBytesWaiting = 0
   private var resets: Budget
   private var control: Budget
@@ -64,43 +42,41 @@ public protocol ConnectionObserver: AnyObject {
   private var drain = Drain.no
   private var handshakeTimer = TimerID.none
   private var idleTimer = TimerID.none
-  private var stallTimer = TimerID.none
   private var drainTimer = TimerID.none
 
   /// RFC 9113 §6.8: first announce, then, a round trip later, name the last stream.
   private enum Drain { case no, announced, named }
 
   private init(
-    _ socket: consuming Socket, role: HTTP2Session.Role, state: State, loop: EventLoop, peer: String, limits: Limits,
-    application: (any HTTPApplication)?, observer: (any ConnectionObserver)?, onClose: (() -> Void)?
+    _ transport: consuming Transport, role: HTTP2Session.Role, state: State, loop: EventLoop, peer: String,
+    host: (any ConnectionHost)?, observer: (any ConnectionObserver)?
   ) {
-    self.socket = socket
     self.role = role
-    self.state = state
-    self.loop = loop
-    self.peer = peer
-    self.limits = limits
-    self.application = application
+    self.application = host?.application
     self.observer = observer
-    self.onClose = onClose
-    let now = loop.now
+    let now = loop.now, limits = loop.limits
     resets = Budget(perSecond: limits.resetsPerSecond, burst: limits.resetsBurst, now: now)
     control = Budget(perSecond: limits.controlFramesPerSecond, burst: limits.controlFramesBurst, now: now)
     windowUpdates = Budget(perSecond: limits.windowUpdatesPerSecond, burst: limits.windowUpdatesBurst, now: now)
+    super.init(transport, state: state, loop: loop, peer: peer, host: host)
   }
 
-  /// Takes an accepted socket over. Nil when there is no memory for it.
-  @discardableResult
+  /// False: no memory.
+  private func makeSession() -> Bool {
+    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    unsafe sessionHandle = made.handle
+    session = consume made
+    return true
+  }
+
+  /// Takes over what a client has begun. Nil when there is no memory for it.
   static func accept(
-    _ socket: consuming Socket, on loop: EventLoop, peer: String, application: any HTTPApplication,
-    onClose: (() -> Void)? = nil
+    _ transport: consuming Transport, on loop: EventLoop, peer: String, host: (any ConnectionHost)?
   ) -> HTTP2Connection? {
     let connection = HTTP2Connection(
-      socket, role: .server, state: .open, loop: loop, peer: peer, limits: loop.limits, application: application,
-      observer: nil, onClose: onClose)
-    guard connection.begin() else { return nil }
+      transport, role: .server, state: .open, loop: loop, peer: peer, host: host, observer: nil)
+    guard connection.makeSession() else { return nil }
     connection.handshakeTimer = loop.schedule(afterMilliseconds: loop.limits.handshakeMilliseconds, connection)
-    connection.markDirty()
     return connection
   }
 
@@ -109,9 +85,11 @@ public protocol ConnectionObserver: AnyObject {
     to endpoint: Endpoint, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
-      try Socket.connect(endpoint), role: .client, state: .connecting, loop: loop, peer: endpoint.description,
-      limits: loop.limits, application: nil, observer: observer, onClose: nil)
-    guard connection.begin() else { throw SocketError(operation: "connect", address: endpoint.description, code: ENOMEM) }
+      Transport(try Socket.connect(endpoint)), role: .client, state: .connecting, loop: loop, peer: endpoint.description,
+      host: nil, observer: observer)
+    guard connection.makeSession(), connection.begin() else {
+      throw SocketError(operation: "connect", address: endpoint.description, code: ENOMEM)
+    }
     return connection
   }
 
@@ -120,75 +98,31 @@ public protocol ConnectionObserver: AnyObject {
     _ socket: consuming Socket, on loop: EventLoop, observer: any ConnectionObserver
   ) -> HTTP2Connection? {
     let connection = HTTP2Connection(
-      socket, role: .client, state: .open, loop: loop, peer: "socket", limits: loop.limits, application: nil,
-      observer: observer, onClose: nil)
-    guard connection.begin() else { return nil }
+      Transport(socket), role: .client, state: .open, loop: loop, peer: "socket", host: nil, observer: observer)
+    guard connection.makeSession(), connection.begin() else { return nil }
     connection.markDirty()
     return connection
   }
 
-  private func begin() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
-    unsafe sessionHandle = made.handle
-    session = consume made
-    return loop.watch(self, socket.fd, state == .connecting ? [.readable, .writable] : .readable)
-  }
-
-  override func ready(_ flags: ReadyFlags) { handle(flags) }
-
-  public var isClosed: Bool { state == .closed }
   public var openStreamCount: Int { streams.count }
 
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
-}
 
-// MARK: bytes in
+  override func connected() { observer?.connected(self) }
 
-extension HTTP2Connection {
-  private func handle(_ flags: ReadyFlags) {
-    switch state {
-    case .closed: return
-    case .connecting: finishConnecting()
-    case .open:
-      if flags.contains(.writable) { flushPending() }
-      if state == .open, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
-    }
-  }
-
-  private func finishConnecting() {
-    let error = socket.pendingError
-    if error != 0 {
-      return close(SocketError(operation: "connect", address: peer, code: error).description)
-    }
-    state = .open
-    loop.watch(self, socket.fd, .readable)
-    observer?.connected(self)
-    flush()
-  }
-
-  private func read() {
-    // The loop's buffer is ours until we return to the loop.
-    switch unsafe socket.read(into: loop.readBuffer) {
-    case .bytes(let n):
-      unsafe receive(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
-    case .wouldBlock: break
-    case .end: close("the peer closed the connection")
-    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
-    }
-  }
-
-  private func receive(_ bytes: UnsafeRawBufferPointer) {
+  override func received(_ bytes: UnsafeRawBufferPointer) {
     isBusy = true
     let n = unsafe nghttp2_session_mem_recv(handle, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count)
     isBusy = false
     if n < 0 {
       // A bad preface, a flood, or a protocol error nghttp2 could not answer with GOAWAY.
       let reason = unsafe String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: n)))
-      mustClose = mustClose ?? "HTTP/2: \(reason)"
+      closeSoon("HTTP/2: \(reason)")
     }
-    flush()
   }
+
+  // MARK: streams
 
   private func stream(_ id: Int32) -> Unmanaged<HTTPStream>? {
     if id == recentID, id != 0 { return unsafe recent }
@@ -270,12 +204,25 @@ extension HTTP2Connection {
 
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
-    unsafe stream._withUnsafeGuaranteedRef { stream in
+    let isPaused = unsafe stream._withUnsafeGuaranteedRef { stream in
       if let handler = stream.handler { handler.received(unsafe bytes.bytes, on: stream) }
+      if stream.isPaused { stream.unconsumed += bytes.count }
+      return stream.isPaused
     }
-    // The bytes have been taken (or nobody wants them): the peer may send as many more.
-    let code = unsafe nghttp2_session_consume(handle, id, bytes.count)
+    // The bytes have been taken (or nobody wants them): the peer may send as many more. A paused stream keeps its own
+    // window shut, not that of its neighbours.
+    let code =
+      isPaused
+      ? unsafe nghttp2_session_consume_connection(handle, bytes.count)
+      : unsafe nghttp2_session_consume(handle, id, bytes.count)
     return code == 0 ? SessionCode.ok : SessionCode.callbackFailure
+  }
+
+  override func resumeInput(_ stream: HTTPStream) {
+    let count = stream.unconsumed
+    stream.unconsumed = 0
+    if count > 0, unsafe nghttp2_session_consume_stream(handle, stream.id, count) != 0 { closeSoon("out of memory") }
+    markDirty()
   }
 
   func dataComplete(_ id: Int32, isEmpty: Bool, end: Bool) -> Int32 {
@@ -313,7 +260,7 @@ extension HTTP2Connection {
   /// The peer makes work for nothing: GOAWAY and the end, for this connection only.
   private func flooded(_ what: String) -> Int32 {
     if mustClose == nil {
-      mustClose = "flood of \(what)"
+      closeSoon("flood of \(what)")
       Log.warn("closing: flood of \(what)", peer: peer)
       _ = unsafe nghttp2_session_terminate_session(handle, StreamError.enhanceYourCalm.rawValue)
     }
@@ -332,8 +279,8 @@ extension HTTP2Connection {
 
   private func remove(_ stream: HTTPStream, _ error: StreamError) {
     unsafe stream.connection = nil
-    bodyBytesHeld -= stream.bodyBytesHeld
-    bodyBytesWaiting -= stream.body.count
+    releaseBody(of: stream)
+    bodyBytesWaiting -= stream.body.count + stream.queue.count
     let handler = stream.handler
     stream.handler = nil
     handler?.closed(stream, error)
@@ -346,19 +293,9 @@ extension HTTP2Connection {
     if streams.isEmpty { armIdle() }
   }
 
-  func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
-    let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
-    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
-    bodyBytesHeld = sum
-    stream.bodyBytesHeld += count
-    return true
-  }
-}
+  // MARK: bytes out
 
-// MARK: bytes out
-
-extension HTTP2Connection {
-  func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {
+  override func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {
     bodyBytesWaiting += stream.body.count
     var provider = unsafe bodyProvider(stream)
     // nghttp2 copies the provider; the names and values are static.
@@ -366,23 +303,49 @@ extension HTTP2Connection {
     submitted(stream, code)
   }
 
-  func submitHeadOnly(_ stream: HTTPStream, _ first: StaticFields?, _ more: borrowing FieldList) {
+  override func submitHeadOnly(_ stream: HTTPStream, _ first: StaticFields?, _ more: borrowing FieldList) {
     let code = unsafe more.withNV(after: first) { fields, count in
       unsafe nghttp2_submit_response(handle, stream.id, fields, count, nil)
     }
     submitted(stream, code)
-    if !stream.isRemoteEnded, code == 0 { answeredEarly.append(stream.id) }
+    if code == 0 { answered(stream) }
+  }
+
+  override func submitHead(_ stream: HTTPStream, _ first: StaticFields, _ more: borrowing FieldList) {
+    var provider = unsafe queueProvider(stream)
+    let code = unsafe more.withNV(after: first) { fields, count in
+      unsafe nghttp2_submit_response(handle, stream.id, fields, count, &provider)
+    }
+    submitted(stream, code)
+  }
+
+  override func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool {
+    bodyBytesWaiting += bytes.count
+    stream.queue.append(bytes)
+    wrote(stream)
+    if stream.queue.count < limits.streamBacklogBytesMax { return true }
+    stream.owesWritable = true
+    return false
+  }
+
+  /// There is more to send on `stream`, if only its end.
+  override func wrote(_ stream: HTTPStream) {
+    if stream.isDeferred {
+      stream.isDeferred = false
+      _ = unsafe nghttp2_session_resume_data(handle, stream.id)
+    }
+    submitted(stream, 0)
   }
 
   private func submitted(_ stream: HTTPStream, _ code: Int32) {
     if code != 0 { submitReset(stream, .internalError) }
     if bodyBytesWaiting > limits.writeBacklogBytesMax {
-      mustClose = mustClose ?? "\(bodyBytesWaiting) bytes wait for a peer that does not read"
+      closeSoon("\(bodyBytesWaiting) bytes wait for a peer that does not read")
     }
     markDirty()
   }
 
-  func submitReset(_ stream: HTTPStream, _ error: StreamError) {
+  override func submitReset(_ stream: HTTPStream, _ error: StreamError) {
     _ = unsafe nghttp2_submit_rst_stream(handle, 0, stream.id, error.rawValue)
     markDirty()
   }
@@ -391,7 +354,7 @@ extension HTTP2Connection {
     var provider = unsafe nghttp2_data_provider()
     // `streams` holds the stream until it closes, and nghttp2 reads from it only until then.
     unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
-    unsafe provider.read_callback = { session, id, buffer, room, flags, source, _ in
+    unsafe provider.read_callback = { session, id, buffer, room, flags, source, user in
       unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
         let left = stream.body.count - stream.bodySent
         let n = min(left, room)
@@ -404,6 +367,7 @@ extension HTTP2Connection {
         }
         if n == left {
           flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
+          if !stream.isRemoteEnded { unsafe ownerOf(user) { $0.answered(stream) } }
           if let trailers = stream.responseTrailers {
             flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
             if unsafe nghttp2_submit_trailer(session, id, trailers.base, trailers.count) != 0 {
@@ -418,62 +382,83 @@ extension HTTP2Connection {
     return unsafe provider
   }
 
+  /// The body in pieces: what the queue has, `DEFERRED` when it has nothing, trailers behind the last.
+  private func queueProvider(_ stream: HTTPStream) -> nghttp2_data_provider {
+    var provider = unsafe nghttp2_data_provider()
+    // As in bodyProvider.
+    unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
+    unsafe provider.read_callback = { session, id, buffer, room, flags, source, user in
+      unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
+        if stream.queue.isEmpty, !stream.hasEnded {
+          stream.isDeferred = true
+          return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        let front = unsafe stream.queue.front(room)
+        let n = front.count
+        let isLast = stream.hasEnded && n == stream.queue.count
+        var flag = UInt32(0)
+        if n >= Quantum.gatherBytes {
+          flag |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        } else if n > 0 {
+          unsafe memcpy(buffer!, front.baseAddress!, n)
+          unsafe ownerOf(user) { $0.advance(stream, n) }
+        }
+        if isLast {
+          unsafe ownerOf(user) { $0.answered(stream) }
+          flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
+          if stream.endFirst != nil || !stream.endMore.isEmpty {
+            flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+            let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
+              unsafe nghttp2_submit_trailer(session, id, fields, count)
+            }
+            if code != 0 { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
+          }
+        }
+        unsafe flags!.pointee = flag
+        return n
+      }
+    }
+    return unsafe provider
+  }
+
+  /// `n` bytes of the queue are on their way. A chunk that they end may be named in the outbox, which keeps it.
+  private func advance(_ stream: HTTPStream, _ n: Int) {
+    bodyBytesWaiting -= n
+    if stream.owesWritable, stream.queue.count - n <= limits.streamBacklogBytesMax / 2 {
+      stream.owesWritable = false
+      caughtUp.append(stream)
+    }
+    if let done = stream.queue.advance(n) { loop.outbox.keep(done) }
+  }
+
+  private func answered(_ stream: HTTPStream) {
+    if role == .server, !stream.isRemoteEnded { answeredEarly.append(stream.id) }
+  }
+
   /// A DATA frame whose body stays where it is.
   func sendData(_ source: UnsafeMutableRawPointer, _ head: UnsafePointer<UInt8>, _ length: Int) -> Int32 {
     if loop.outbox.isFull { return SessionCode.wouldBlock }
     // The stream lives until it is closed and its body until `finished` is emptied, after the write.
     unsafe Unmanaged<HTTPStream>.fromOpaque(source)._withUnsafeGuaranteedRef { stream in
       unsafe loop.outbox.copy(head, 9)
-      unsafe loop.outbox.reference(stream.body.unsafeBase! + stream.bodySent, length)
-      stream.bodySent += length
+      if !stream.isStreaming {
+        unsafe loop.outbox.reference(stream.body.unsafeBase! + stream.bodySent, length)
+        stream.bodySent += length
+      } else {
+        unsafe loop.outbox.reference(stream.queue.front(length).baseAddress!, length)
+        advance(stream, length)
+      }
     }
     return SessionCode.ok
   }
 
-  func markDirty() {
-    if isBusy || isMarked || state == .closed { return }
-    isMarked = true
-    loop.markDirty(self)
-  }
-
-  func flushMarked() {
-    isMarked = false
-    if state == .open { flush() }
-  }
-
-  private func flush() {
-    if isWaitingToWrite { return finishIfDone() }
-    for _ in 0..<Quantum.writesPerTurn {
-      let more = collect()
-      if loop.outbox.isEmpty { return finishIfDone() }
-      let total = loop.outbox.byteCount
-      switch loop.outbox.write(to: socket) {
-      case .bytes(let n) where n == total: loop.outbox.removeAll()
-      case .bytes(let n): keepRest(after: n)
-      case .wouldBlock, .end: keepRest(after: 0)
-      case .failed(let code):
-        loop.outbox.removeAll()
-        mustClose = mustClose ?? SocketError(operation: "write", address: peer, code: code).description
-      }
-      if !more || isWaitingToWrite || mustClose != nil { return finishIfDone() }
-    }
-    if !isMarked {
-      isMarked = true
-      loop.markDirty(self)
-    }
-    releaseFinished()
-  }
-
-  /// Moves frames into the outbox. True: it is full and there may be more.
-  private func collect() -> Bool {
-    isBusy = true
-    defer { isBusy = false }
+  override func collect() -> Bool {
     while !loop.outbox.isFull {
       var chunk: UnsafePointer<UInt8>?
       let n = unsafe nghttp2_session_mem_send(handle, &chunk)
       if n < 0 {
         let reason = unsafe String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: n)))
-        mustClose = mustClose ?? "HTTP/2: \(reason)"
+        closeSoon("HTTP/2: \(reason)")
         return false
       }
       guard n > 0, let chunk = unsafe chunk else { return loop.outbox.isFull }
@@ -483,47 +468,19 @@ extension HTTP2Connection {
     return true
   }
 
-  private func keepRest(after written: Int) {
-    if !loop.outbox.copyRest(after: written, into: &pending) { mustClose = mustClose ?? "out of memory" }
-    loop.outbox.removeAll()
-    wroteSinceStallCheck = written > 0
-    isWaitingToWrite = true
-    loop.watch(self, socket.fd, [.readable, .writable])
-    stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  /// nghttp2 wants nothing more after GOAWAY with no stream left, or after a fatal error it has reported to the peer.
+  override var isFinished: Bool {
+    unsafe nghttp2_session_want_read(handle) == 0 && nghttp2_session_want_write(handle) == 0
   }
 
-  private func flushPending() {
-    guard isWaitingToWrite else { return }
-    // `pending` stays put during the call.
-    var piece = unsafe iovec(iov_base: pending.unsafeBase, iov_len: pending.count)
-    let result = unsafe withUnsafeMutablePointer(to: &piece) {
-      unsafe socket.write(UnsafeMutableBufferPointer(start: $0, count: 1))
+  override func collected() {
+    // Handlers may write on other streams in here, which marks us dirty again.
+    while let stream = caughtUp.popLast() {
+      if let handler = stream.handler, stream.isOpen { handler.writable(stream) }
     }
-    switch result {
-    case .bytes(let n):
-      wroteSinceStallCheck = true
-      pending.removeFirst(n)
-      if pending.count > 0 { return }
-      pending.clear(keeping: 0)
-      isWaitingToWrite = false
-      loop.cancel(stallTimer)
-      stallTimer = .none
-      loop.watch(self, socket.fd, .readable)
-      flush()
-    case .wouldBlock, .end: return
-    case .failed(let code): close(SocketError(operation: "write", address: peer, code: code).description)
-    }
-  }
-
-  /// After a flush: gives streams back, and closes when the session or we are done.
-  private func finishIfDone() {
-    releaseFinished()
-    if !answeredEarly.isEmpty { stopEarlyUploads() }
-    if let reason = mustClose { return close(reason) }
-    // nghttp2 wants nothing more after GOAWAY with no stream left, or after a fatal error it has reported to the peer.
-    if !isWaitingToWrite, unsafe nghttp2_session_want_read(handle) == 0, unsafe nghttp2_session_want_write(handle) == 0 {
-      close("finished")
-    }
+    while let stream = finished.popLast() { loop.giveBack(stream) }
+    // Only behind a session that has said everything.
+    if !answeredEarly.isEmpty, !isWaitingToWrite, unsafe nghttp2_session_want_write(handle) == 0 { stopEarlyUploads() }
   }
 
   /// RFC 9113 §8.1: an answer that is complete before its request asks the peer to stop sending, once the answer is out
@@ -537,24 +494,31 @@ extension HTTP2Connection {
     answeredEarly.removeAll(keepingCapacity: true)
   }
 
-  private func releaseFinished() {
-    while let stream = finished.popLast() { loop.giveBack(stream) }
-  }
-}
+  // MARK: requests
 
-// MARK: requests
-
-extension HTTP2Connection {
   /// Opens a stream with `stream.body` behind its head; nil when this connection takes no more. `first` are the fields
   /// that every request shares.
   public func request(_ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, handler: any StreamHandler)
     -> HTTPStream?
   {
+    request(first, more, body: body, isWhole: true, handler)
+  }
+
+  /// Opens a stream whose body follows by `write` and is closed by `end`.
+  public func open(_ first: StaticFields, _ more: borrowing FieldList, handler: any StreamHandler) -> HTTPStream? {
+    request(first, more, body: ByteBuffer(), isWhole: false, handler)
+  }
+
+  private func request(
+    _ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, isWhole: Bool, _ handler: any StreamHandler
+  ) -> HTTPStream? {
     guard state != .closed, mustClose == nil else { return nil }
     let stream = loop.takeStream()
     stream.body = body
     stream.handler = handler
-    var provider = unsafe bodyProvider(stream)
+    stream.isSubmitted = true
+    stream.isStreaming = !isWhole
+    var provider = unsafe isWhole ? bodyProvider(stream) : queueProvider(stream)
     let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
     let id = unsafe more.withNV(after: first) { fields, count in
       unsafe nghttp2_submit_request(handle, nil, fields, count, &provider, pointer)
@@ -569,24 +533,18 @@ extension HTTP2Connection {
     markDirty()
     return stream
   }
-}
 
-// MARK: the end
+  // MARK: the end
 
-extension HTTP2Connection: TimerTarget {
-  public func timerFired(_ timer: TimerID) {
+  public override func timerFired(_ timer: TimerID) {
     switch timer {
     case handshakeTimer: close("no HTTP/2 preface within \(limits.handshakeMilliseconds) ms")
     case idleTimer:
       idleTimer = .none
       startDrain()
-    case stallTimer:
-      if !wroteSinceStallCheck { return close("the peer read nothing for \(limits.writeStallMilliseconds) ms") }
-      wroteSinceStallCheck = false
-      stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
     case drainTimer:
       if drain == .announced { nameLastStream() }
-    default: break
+    default: super.timerFired(timer)
     }
   }
 
@@ -598,7 +556,7 @@ extension HTTP2Connection: TimerTarget {
 
   /// Graceful end: GOAWAY naming no stream, a PING to learn that it arrived, GOAWAY naming the last stream; closes when
   /// the streams are finished.
-  public func startDrain() {
+  public override func startDrain() {
     guard state == .open, drain == .no else { return }
     drain = .announced
     if role == .client || !hasHandshaken { return nameLastStream() }
@@ -618,36 +576,17 @@ extension HTTP2Connection: TimerTarget {
     markDirty()
   }
 
-  /// Cuts the connection now.
-  public func abort() { close("aborted") }
-
-  private func close(_ reason: String) {
-    guard state != .closed else { return }
-    if isBusy {
-      mustClose = mustClose ?? reason
-      return
-    }
-    // What nghttp2 still has to say (GOAWAY with the reason) is worth one try.
-    if state == .open, mustClose != nil, !isWaitingToWrite {
-      _ = collect()
-      if !loop.outbox.isEmpty { _ = loop.outbox.write(to: socket) }
-      loop.outbox.removeAll()
-    }
-    state = .closed
-    for timer in [handshakeTimer, idleTimer, stallTimer, drainTimer] { loop.cancel(timer) }
-    loop.unwatch(self, socket.fd)
-    socket.close()
+  override func cleanUp(_ reason: String) {
+    for timer in [handshakeTimer, idleTimer, drainTimer] { loop.cancel(timer) }
     while let stream = streams.last { remove(stream, .connectionLost) }
-    releaseFinished()
+    answeredEarly = []
     unsafe recent = nil
     recentID = 0
     unsafe sessionHandle = nil
     session = nil
-    pending.clear(keeping: 0)
     let observer = observer
     self.observer = nil
     observer?.closed(self, reason)
-    onClose?()
   }
 }
 

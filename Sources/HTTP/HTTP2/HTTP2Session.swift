@@ -88,18 +88,18 @@ enum FrameFlag {
     unsafe handle = table
 
     unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, user in
-      unsafe owner(user) { connection in
+      unsafe ownerOf(user) { connection in
         unsafe connection.beginHeaders(frame!.pointee.hd.stream_id, frame!.pointee.headers.cat)
       }
     }
     unsafe nghttp2_session_callbacks_set_on_header_callback(table) { _, frame, name, nameCount, value, valueCount, _, user in
-      unsafe owner(user) { connection in
+      unsafe ownerOf(user) { connection in
         unsafe connection.header(
           frame!.pointee.hd.stream_id, frame!.pointee.headers.cat, name!, nameCount, value!, valueCount)
       }
     }
     unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, user in
-      unsafe owner(user) { connection in
+      unsafe ownerOf(user) { connection in
         let head = unsafe frame!.pointee.hd
         switch head.type {
         case FrameType.headers:
@@ -114,20 +114,21 @@ enum FrameFlag {
       }
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { _, _, streamID, bytes, count, user in
-      unsafe owner(user) { unsafe $0.data(streamID, UnsafeRawBufferPointer(start: bytes, count: count)) }
+      unsafe ownerOf(user) { unsafe $0.data(streamID, UnsafeRawBufferPointer(start: bytes, count: count)) }
     }
     unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, streamID, code, user in
-      unsafe owner(user) { $0.streamClosed(streamID, StreamError(rawValue: code)) }
+      unsafe ownerOf(user) { $0.streamClosed(streamID, StreamError(rawValue: code)) }
     }
     unsafe nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, length, source, user in
-      unsafe owner(user) { connection in
+      unsafe ownerOf(user) { connection in
         unsafe connection.sendData(source!.pointee.ptr!, head!, length)
       }
     }
   }
 }
 
-private func owner(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Connection) -> Int32) -> Int32 {
+/// The connection behind a callback's `user`.
+func ownerOf<R>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Connection) -> R) -> R {
   // Set at creation; see the head of the file.
   unsafe Unmanaged<HTTP2Connection>.fromOpaque(user!)._withUnsafeGuaranteedRef { body($0) }
 }

@@ -15,7 +15,8 @@ internal import Threads
 
 /// Something epoll reports on. Kept alive by its loop from `watch` until the end of the turn that unwatches it.
 public class EventSource {
-  fileprivate var isWatched = false
+  /// Where the loop keeps it; -1: nowhere.
+  fileprivate var position = -1
   func ready(_ flags: ReadyFlags) {}
 }
 
@@ -51,10 +52,10 @@ struct ReadyFlags: OptionSet {
   private var clock = MonotonicTime(nanoseconds: 0)
   private var clockIsFresh = false
   private var jobs: [Job] = []
-  private var dirty: [HTTP2Connection] = []
-  private var flushing: [HTTP2Connection] = []
+  private var dirty: [Connection] = []
+  private var flushing: [Connection] = []
   private var graveyard: [AnyObject] = []
-  private var sources: [ObjectIdentifier: EventSource] = [:]
+  private var sources: [EventSource] = []
   private var isStopping = false
   private var thread: SystemThread?
   var streamPool: [HTTPStream] = []
@@ -140,29 +141,34 @@ extension EventLoop {
   /// False when the kernel refuses (no memory, or out of watches): the caller closes the source.
   @discardableResult
   func watch(_ source: EventSource, _ fd: Int32, _ flags: ReadyFlags) -> Bool {
-    let operation = source.isWatched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD
+    let operation = source.position >= 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD
     // The loop holds `source` in `sources` or in the graveyard for as long as the kernel may name it.
     guard unsafe clinux_epoll_ctl(epoll.fd, operation, fd, flags.rawValue, Unmanaged.passUnretained(source).toOpaque()) == 0
     else { return false }
-    if !source.isWatched {
-      source.isWatched = true
-      sources[ObjectIdentifier(source)] = source
+    if source.position < 0 {
+      source.position = sources.count
+      sources.append(source)
     }
     return true
   }
 
   func unwatch(_ source: EventSource, _ fd: Int32) {
-    guard source.isWatched else { return }
-    source.isWatched = false
+    guard source.position >= 0 else { return }
     _ = clinux_epoll_ctl(epoll.fd, EPOLL_CTL_DEL, fd, 0, nil)
-    if let source = sources.removeValue(forKey: ObjectIdentifier(source)) { bury(source) }
+    sources.swapAt(source.position, sources.count - 1)
+    sources[source.position].position = source.position
+    bury(sources.removeLast())
+    source.position = -1
   }
+
+  /// Every connection that is open.
+  var connections: [Connection] { sources.compactMap { $0 as? Connection } }
 
   /// Keeps `object` alive to the end of this turn.
   func bury(_ object: AnyObject) { graveyard.append(object) }
 
   /// Flushes `connection` at the end of this turn.
-  func markDirty(_ connection: HTTP2Connection) { dirty.append(connection) }
+  func markDirty(_ connection: Connection) { dirty.append(connection) }
 
   private func run() {
     let capacity = 256
@@ -222,7 +228,7 @@ extension EventLoop {
   }
 
   private func shutDown() {
-    for source in Array(sources.values) { (source as? HTTP2Connection)?.abort() }
+    for connection in connections { connection.abort() }
     endTurn()
     sources.removeAll()
     streamPool.removeAll()

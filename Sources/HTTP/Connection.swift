@@ -1,0 +1,311 @@
+// A socket and what every protocol on it shares: reading, gathering what goes out into one write, waiting for a peer that
+// reads slowly, and ending.
+//
+//   readable ─► one read ─► received ─► streams ─► handlers answer ─► flush { collect ─► one write }
+//
+// A read event runs from bytes to bytes: what the handlers answered at once leaves in the same breath. What comes later
+// marks the connection dirty, and the loop flushes it at the end of its turn.
+//
+//   Greeting          which protocol? The first bytes say; it hands its transport on and is gone.
+//   HTTP2Connection   either side, on nghttp2
+//
+// Life:  connecting ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes `mustClose`.
+internal import Glibc
+internal import Telemetry
+
+/// The system's end of a connection.
+struct Transport: ~Copyable {
+  var socket: Socket
+
+  init(_ socket: consuming Socket) { self.socket = socket }
+}
+
+/// What a server keeps for each loop, and its connections ask for.
+protocol ConnectionHost: AnyObject {
+  var application: (any HTTPApplication)? { get }
+  /// `old` has handed its transport to `new`.
+  func replaced(_ old: Connection, by new: Connection)
+  func closed(_ connection: Connection)
+}
+
+@safe public class Connection: EventSource, TimerTarget {
+  enum State { case connecting, open, closed }
+
+  public let loop: EventLoop
+  public let peer: String
+  /// The server's side; nil on a client.
+  private(set) weak var host: (any ConnectionHost)?
+  private(set) var state: State
+  private var transport: Transport
+
+  /// Bytes collected that the socket did not take.
+  private var pending = ByteBuffer()
+  private(set) var isWaitingToWrite = false
+  private var isMarked = false
+  private var isReading = true
+  private var wroteSinceStallCheck = false
+  /// Inside the protocol: closing must wait.
+  var isBusy = false
+  /// Why the connection is about to be closed.
+  private(set) var mustClose: String?
+  private var stallTimer = TimerID.none
+  private var bodyBytesHeld = 0
+
+  init(_ transport: consuming Transport, state: State, loop: EventLoop, peer: String, host: (any ConnectionHost)?) {
+    self.transport = transport
+    self.state = state
+    self.loop = loop
+    self.peer = peer
+    self.host = host
+  }
+
+  final var limits: Limits { loop.limits }
+  public final var isClosed: Bool { state == .closed }
+
+  // MARK: what a protocol says
+
+  /// A client's socket is connected.
+  func connected() {}
+
+  /// Bytes from the peer, valid for this call.
+  func received(_ bytes: UnsafeRawBufferPointer) {}
+
+  /// The peer sends no more.
+  func inputEnded() { close("the peer closed the connection") }
+
+  /// Moves bytes into the loop's outbox. True: it is full and there may be more.
+  func collect() -> Bool { false }
+
+  /// The outbox has been written or set aside: what it named may go.
+  func collected() {}
+
+  /// Nothing is left to do, in either direction.
+  var isFinished: Bool { false }
+
+  /// Graceful end: streams that are open finish, no new ones are taken.
+  func startDrain() { close("drained") }
+
+  /// Every stream gets its end; called once, when the socket is closed.
+  func cleanUp(_ reason: String) {}
+
+  // MARK: what streams ask
+
+  func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {}
+  func submitHeadOnly(_ stream: HTTPStream, _ first: StaticFields?, _ more: borrowing FieldList) {}
+  func submitHead(_ stream: HTTPStream, _ first: StaticFields, _ more: borrowing FieldList) {}
+  func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool { false }
+  func wrote(_ stream: HTTPStream) {}
+  func resumeInput(_ stream: HTTPStream) {}
+  func submitReset(_ stream: HTTPStream, _ error: StreamError) {}
+
+  final func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
+    let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
+    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
+    bodyBytesHeld = sum
+    stream.bodyBytesHeld += count
+    return true
+  }
+
+  final func releaseBody(of stream: HTTPStream) { bodyBytesHeld -= stream.bodyBytesHeld }
+
+  // MARK: events
+
+  /// Starts listening to the socket. False: the kernel refuses.
+  final func begin() -> Bool { watch() }
+
+  @discardableResult private func watch() -> Bool {
+    var flags: ReadyFlags = isReading ? .readable : []
+    if isWaitingToWrite || state == .connecting { flags.insert(.writable) }
+    return loop.watch(self, transport.socket.fd, flags)
+  }
+
+  override final func ready(_ flags: ReadyFlags) {
+    switch state {
+    case .closed: return
+    case .connecting: finishConnecting()
+    case .open:
+      if flags.contains(.writable) { flushPending() }
+      if state == .open, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
+    }
+  }
+
+  private func finishConnecting() {
+    let error = transport.socket.pendingError
+    if error != 0 { return close(SocketError(operation: "connect", address: peer, code: error).description) }
+    state = .open
+    watch()
+    connected()
+    flush()
+  }
+
+  private func read() {
+    // The loop's buffer is ours until we return to the loop.
+    switch unsafe transport.socket.read(into: loop.readBuffer) {
+    case .bytes(let n): unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
+    case .wouldBlock: break
+    case .end: inputEnded()
+    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    }
+  }
+
+  /// Reads on, or lets the peer wait in the kernel's buffers.
+  final func setReading(_ wanted: Bool) {
+    if wanted == isReading || state == .closed { return }
+    isReading = wanted
+    watch()
+  }
+
+  public func timerFired(_ timer: TimerID) {
+    guard timer == stallTimer else { return }
+    if !wroteSinceStallCheck { return close("the peer read nothing for \(limits.writeStallMilliseconds) ms") }
+    wroteSinceStallCheck = false
+    stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+}
+
+// MARK: bytes in and out
+
+extension Connection {
+  final func take(_ bytes: UnsafeRawBufferPointer) {
+    unsafe received(bytes)
+    if state == .open { flush() }
+  }
+
+  final func markDirty() {
+    if isBusy || isMarked || state == .closed { return }
+    isMarked = true
+    loop.markDirty(self)
+  }
+
+  final func flushMarked() {
+    isMarked = false
+    if state == .open { flush() }
+  }
+
+  final func flush() {
+    if isWaitingToWrite { return finishIfDone() }
+    for _ in 0..<Quantum.writesPerTurn {
+      let more = gather()
+      if loop.outbox.isEmpty { return finishIfDone() }
+      let total = loop.outbox.byteCount
+      switch loop.outbox.write(to: transport.socket) {
+      case .bytes(let n) where n == total: loop.outbox.removeAll()
+      case .bytes(let n): keepRest(after: n)
+      case .wouldBlock, .end: keepRest(after: 0)
+      case .failed(let code):
+        loop.outbox.removeAll()
+        closeSoon(SocketError(operation: "write", address: peer, code: code).description)
+      }
+      if !more || isWaitingToWrite || mustClose != nil { return finishIfDone() }
+    }
+    if !isMarked {
+      isMarked = true
+      loop.markDirty(self)
+    }
+    collected()
+  }
+
+  private func gather() -> Bool {
+    isBusy = true
+    defer { isBusy = false }
+    return collect()
+  }
+
+  private func keepRest(after written: Int) {
+    if !loop.outbox.copyRest(after: written, into: &pending) { closeSoon("out of memory") }
+    loop.outbox.removeAll()
+    wroteSinceStallCheck = written > 0
+    isWaitingToWrite = true
+    watch()
+    stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+
+  private func flushPending() {
+    guard isWaitingToWrite else { return }
+    // `pending` stays put during the call.
+    var piece = unsafe iovec(iov_base: pending.unsafeBase, iov_len: pending.count)
+    let result = unsafe withUnsafeMutablePointer(to: &piece) {
+      unsafe transport.socket.write(UnsafeMutableBufferPointer(start: $0, count: 1))
+    }
+    switch result {
+    case .bytes(let n):
+      wroteSinceStallCheck = true
+      pending.removeFirst(n)
+      if pending.count > 0 { return }
+      pending.clear(keeping: 0)
+      isWaitingToWrite = false
+      loop.cancel(stallTimer)
+      stallTimer = .none
+      watch()
+      flush()
+    case .wouldBlock, .end: return
+    case .failed(let code): close(SocketError(operation: "write", address: peer, code: code).description)
+    }
+  }
+
+  /// After a flush: lets go of what was written, and closes when the protocol or we are done.
+  private func finishIfDone() {
+    collected()
+    if state == .closed { return }
+    if let reason = mustClose { return close(reason) }
+    if !isWaitingToWrite, isFinished { close("finished") }
+  }
+}
+
+// MARK: the end
+
+extension Connection {
+  /// Closes behind what is under way: the first reason counts.
+  final func closeSoon(_ reason: String) { mustClose = mustClose ?? reason }
+
+  /// Cuts the connection now.
+  public final func abort() { close("aborted") }
+
+  final func close(_ reason: String) {
+    guard state != .closed else { return }
+    if isBusy { return closeSoon(reason) }
+    // What the protocol still has to say (why it closes) is worth one try.
+    if state == .open, mustClose != nil, !isWaitingToWrite {
+      _ = gather()
+      if !loop.outbox.isEmpty { _ = loop.outbox.write(to: transport.socket) }
+      loop.outbox.removeAll()
+    }
+    leave()
+    transport.socket.close()
+    cleanUp(reason)
+    collected()
+    let host = host
+    self.host = nil
+    host?.closed(self)
+  }
+
+  private func leave() {
+    state = .closed
+    loop.cancel(stallTimer)
+    loop.unwatch(self, transport.socket.fd)
+    pending.clear(keeping: 0)
+  }
+
+  /// Ends this object and gives the transport to the one that `make` returns, which starts with the bytes that were read:
+  /// some `earlier`, the others just now.
+  /// - Precondition: nothing waits to be written.
+  final func handOver(
+    _ earlier: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer,
+    to make: (consuming Transport, (any ConnectionHost)?) -> Connection?
+  ) {
+    precondition(!isWaitingToWrite && state == .open)
+    leave()
+    cleanUp("handed over")
+    var taken = Transport(Socket(owning: -1))
+    swap(&taken, &transport)
+    let host = host
+    self.host = nil
+    guard let next = make(taken, host), next.begin() else {
+      host?.closed(self)
+      return
+    }
+    host?.replaced(self, by: next)
+    if unsafe !earlier.isEmpty { unsafe next.take(earlier) }
+    if !next.isClosed { unsafe next.take(bytes) }
+  }
+}
