@@ -1,7 +1,7 @@
 // How long to leave a server alone after a connection could not be made ("gRPC Connection Backoff Protocol"): one second
 // after the first failure, 1.6 times as long after each further one, at most two minutes, give or take a fifth so that the
 // clients of a server that comes back do not come back together.
-public import HTTP
+internal import HTTP
 
 public struct Backoff: Sendable {
   private static let multiplier = 1.6

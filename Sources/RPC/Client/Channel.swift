@@ -1,54 +1,89 @@
-// A channel: calls to one server over one HTTP/2 connection, made when the first call wants it and made again when it
-// is lost.
+// A channel: calls to the servers behind a name, over connections that are made when calls want them, shared by all calls
+// and made again when they are lost.
 //
-//   idle ─► connecting ─► ready ─► (GOAWAY, loss) ─► idle
-//               │                                     ▲
-//               └─► failed: back-off, calls fail ─────┘
+//   target ─► Resolver ─► addresses ─► Place (an address, its pool) ─► Lane (`Subchannel`) ─► Link ─► HTTP2Connection
+//                                          ▲
+//   call ─► `Picker` ──────────────────────┘      no room, or not connected yet: `WaitingLine`
+//             ▲                                   ended badly: `RetryState`, `RetryBudget`
+//             └──────── again ◄─ call
 //
-// Names, and nothing about balancing: one endpoint. Names are resolved on the loop, so prefer numeric addresses.
+// Each decision is a value in a file of its own, tested without a socket; `ChannelCore` carries them out on one loop.
 public import HTTP
 internal import Synchronization
 
 public final class Channel: Sendable {
   public struct Configuration: Sendable {
+    /// Which of several addresses takes a call.
+    public var loadBalancing = LoadBalancing.roundRobin
+    /// Connections to one address. A second is made when every stream that the server allows on the first is in use.
+    public var connectionsPerAddressMax = 4
+    /// Until the server has said its SETTINGS.
+    public var connectTimeout = Duration.seconds(20)
+    /// After a failed attempt, before the next to the same address.
+    public var backoff = Backoff()
+    /// Between two look-ups of the name.
+    public var resolveInterval = Duration.seconds(30)
+    /// `.pickFirst`: the head start that an address gets over the next (RFC 8305 §5).
+    public var attemptStagger = Duration.milliseconds(250)
+    public var keepalive = Keepalive()
+    /// Which failed calls are made again; nil: only those that no server has seen.
+    public var retry: RetryPolicy?
+    public var retryBudget = RetryBudget()
     /// The largest response message.
     public var responseBytesMax = Int(Int32.max)
-    public var connectTimeout = Duration.seconds(20)
-    /// gRPC's connection back-off: 1 s, times 1.6, up to 120 s, give or take a fifth.
-    public var backoffBase = Duration.seconds(1)
-    public var backoffMax = Duration.seconds(120)
-    /// Calls that wait for a connection; further ones fail with RESOURCE_EXHAUSTED.
+    /// Calls that wait for a connection, or for room on one; further ones fail with RESOURCE_EXHAUSTED.
     public var waitingCallsMax = 65_536
+    /// `:authority`; nil: from the target.
+    public var authority: String?
+    /// Stands before our own name in `user-agent`.
+    public var userAgentPrefix: String?
     public init() {}
   }
 
-  public let endpoint: Endpoint
-  private let loop: EventLoop
-  private let core: ChannelCore
-  private let configuration: Configuration
+  public let target: Target
+  let loop: EventLoop
+  let core: ChannelCore
 
   /// - Parameter loop: where the channel lives; nil: the process's client loop.
-  public init(to endpoint: Endpoint, on loop: EventLoop? = nil, configuration: Configuration = Configuration()) {
-    self.endpoint = endpoint
-    self.configuration = configuration
+  public init(to target: Target, on loop: EventLoop? = nil, configuration: Configuration = Configuration()) {
+    self.target = target
     self.loop = loop ?? ClientLoop.shared
-    core = ChannelCore(endpoint, configuration, self.loop)
+    core = ChannelCore(target, configuration, self.loop)
+  }
+
+  public convenience init(to endpoint: Endpoint, on loop: EventLoop? = nil, configuration: Configuration = Configuration()) {
+    self.init(to: Target(endpoint), on: loop, configuration: configuration)
   }
 
   deinit { loop.enqueue { [core] in core.close() } }
 
+  /// Ends every call with CANCELLED and closes the connections.
+  public func close() { loop.enqueue { [core] in core.close() } }
+
+  /// Whether calls can be made now. The best of what the addresses are.
+  public func connectivity() async -> Connectivity {
+    await withCheckedContinuation { continuation in
+      loop.enqueue { [core] in continuation.resume(returning: core.connectivity) }
+    }
+  }
+}
+
+// MARK: unary calls
+
+extension Channel {
   /// Calls `path` with a message of `byteCount` bytes written by `fill`.
-  /// - Throws: the status that the server gave, or ours: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, INTERNAL.
+  /// - Throws: the status that the server gave, or ours: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED,
+  ///   INTERNAL.
   public func unary(
     _ path: String, byteCount: Int, options: CallOptions = CallOptions(), _ fill: (inout OutputRawSpan) -> Void
   ) async throws(Status) -> Response {
-    let body = try framed(byteCount, fill)
-    let result = await run(path, body, options)
+    let result = await run(path, try framed(byteCount, fill), options)
     return try result.get()
   }
 
   public func unary(_ path: String, _ request: [UInt8], options: CallOptions = CallOptions()) async throws(Status) -> Response {
-    try await unary(path, byteCount: request.count, options: options) { $0.append(contentsOf: request) }
+    let result = await run(path, try framed(request), options)
+    return try result.get()
   }
 
   /// The same with a callback, which runs on the channel's loop and must not block it.
@@ -58,9 +93,8 @@ public final class Channel: Sendable {
     completion: @escaping @Sendable (Result<Response, Status>) -> Void
   ) -> ClientCall? {
     do throws(Status) {
-      let body = try framed(request.count) { $0.append(contentsOf: request) }
-      let call = makeCall(path, body, options, completion)
-      start(call)
+      let call = UnaryClientCall(path, try framed(request), options, core, completion)
+      if loop.isCurrent { call.start() } else { loop.enqueue { call.start() } }
       return call
     } catch {
       completion(.failure(error))
@@ -68,31 +102,21 @@ public final class Channel: Sendable {
     }
   }
 
-  /// Ends every call with CANCELLED and closes the connection.
-  public func close() { loop.enqueue { [core] in core.close() } }
-
   private func run(_ path: String, _ body: consuming ByteBuffer, _ options: CallOptions) async -> Result<Response, Status> {
-    let slot = Mutex<CheckedContinuation<Result<Response, Status>, Never>?>(nil)
-    let box = ContinuationBox(slot)
-    let call = makeCall(path, body, options) { box.resume($0) }
+    let box = ContinuationBox<Result<Response, Status>>()
+    let call = UnaryClientCall(path, body, options, core) { box.resume($0) }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         box.set(continuation)
-        start(call)
+        loop.enqueue { call.start() }
       }
     } onCancel: {
       call.cancel()
     }
   }
 
-  private func start(_ call: ClientCall) { loop.enqueue { [core] in core.start(call) } }
-
-  private func makeCall(
-    _ path: String, _ body: consuming ByteBuffer, _ options: CallOptions, _ completion: @escaping ClientCall.Completion
-  ) -> ClientCall {
-    ClientCall(
-      path: path, body: body, options: options, responseBytesMax: configuration.responseBytesMax, on: loop,
-      completion: completion)
+  private func framed(_ request: [UInt8]) throws(Status) -> ByteBuffer {
+    try framed(request.count) { $0.append(contentsOf: request) }
   }
 
   private func framed(_ byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) throws(Status) -> ByteBuffer {
@@ -107,25 +131,32 @@ public final class Channel: Sendable {
 }
 
 extension OutputRawSpan {
+  /// One copy of the whole.
   @_lifetime(self: copy self)
-  fileprivate mutating func append(contentsOf bytes: [UInt8]) {
-    for byte in bytes { append(byte) }
+  mutating func append(contentsOf bytes: [UInt8]) {
+    precondition(bytes.count <= freeCapacity)
+    // The free room was checked, the memory is the span's own, and the count says what was written.
+    unsafe withUnsafeMutableBytes { memory, count in
+      unsafe bytes.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: source)
+      }
+      count += bytes.count
+    }
   }
 }
 
-/// A continuation that may be asked for twice (an answer, a cancellation) and resumes once.
-private final class ContinuationBox: Sendable {
-  private let slot: Mutex<CheckedContinuation<Result<Response, Status>, Never>?>
-  init(_ slot: consuming Mutex<CheckedContinuation<Result<Response, Status>, Never>?>) { self.slot = slot }
+/// Hands one value to one continuation, once.
+final class ContinuationBox<Value: Sendable>: Sendable {
+  private let slot = Mutex<CheckedContinuation<Value, Never>?>(nil)
 
-  func set(_ continuation: CheckedContinuation<Result<Response, Status>, Never>) { slot.withLock { $0 = continuation } }
+  func set(_ continuation: CheckedContinuation<Value, Never>) { slot.withLock { $0 = continuation } }
 
-  func resume(_ result: Result<Response, Status>) {
+  func resume(_ value: Value) {
     let continuation = slot.withLock { slot in
       defer { slot = nil }
       return slot
     }
-    continuation?.resume(returning: result)
+    continuation?.resume(returning: value)
   }
 }
 
@@ -141,152 +172,4 @@ enum ClientLoop {
       fatalError("client loop: \(error)")
     }
   }()
-}
-
-/// The channel's state; confined to its loop.
-private final class ChannelCore: ConnectionObserver, TimerTarget, @unchecked Sendable {
-  private enum State {
-    case idle
-    case connecting(HTTP2Connection)
-    case ready(HTTP2Connection)
-    /// The last attempt failed; the next is made when the timer fires or, after it, when a call comes.
-    case failed(Status)
-    case closed
-  }
-
-  private let endpoint: Endpoint
-  private let configuration: Channel.Configuration
-  private let loop: EventLoop
-  private var state = State.idle
-  private var waiting: [ClientCall] = []
-  private var leaving: [HTTP2Connection] = []
-  private var failures = 0
-  private var timer = TimerID.none
-
-  init(_ endpoint: Endpoint, _ configuration: Channel.Configuration, _ loop: EventLoop) {
-    self.endpoint = endpoint
-    self.configuration = configuration
-    self.loop = loop
-  }
-
-  private var authority: String {
-    switch endpoint {
-    case .tcp: endpoint.description
-    case .unix: "localhost"
-    }
-  }
-
-  func start(_ call: ClientCall) {
-    guard call.begin() else { return }
-    switch state {
-    case .ready(let connection):
-      if !call.send(on: connection, authority: authority) {
-        call.giveUp(Status(.unavailable, "the connection takes no more calls"))
-        lose(connection)
-      }
-    case .connecting: wait(call)
-    case .idle:
-      wait(call)
-      connect()
-    case .failed(let status):
-      if call.options.waitForReady { wait(call) } else { call.giveUp(status) }
-    case .closed: call.giveUp(Status(.cancelled, "the channel is closed"))
-    }
-  }
-
-  private func wait(_ call: ClientCall) {
-    if waiting.count >= configuration.waitingCallsMax {
-      return call.giveUp(Status(.resourceExhausted, "\(waiting.count) calls wait for a connection"))
-    }
-    waiting.append(call)
-  }
-
-  private func connect() {
-    do throws(SocketError) {
-      let connection = try HTTP2Connection.connect(to: endpoint, on: loop, observer: self)
-      state = .connecting(connection)
-      arm(configuration.connectTimeout)
-    } catch {
-      fail(error.description)
-    }
-  }
-
-  private func arm(_ duration: Duration) {
-    loop.cancel(timer)
-    timer = loop.schedule(at: loop.now.advanced(byNanoseconds: duration.clampedNanoseconds), self)
-  }
-
-  func timerFired(_ timer: TimerID) {
-    self.timer = .none
-    switch state {
-    case .connecting(let connection): connection.abort()
-    case .failed:
-      state = .idle
-      waiting.removeAll { $0.isFinished }
-      if !waiting.isEmpty { connect() }
-    default: break
-    }
-  }
-
-  private func fail(_ reason: String) {
-    let status = Status(.unavailable, "failed to connect to \(endpoint): \(reason)")
-    state = .failed(status)
-    failures += 1
-    let base = configuration.backoffBase.clampedNanoseconds, most = configuration.backoffMax.clampedNanoseconds
-    var delay = Double(base)
-    for _ in 1..<min(failures, 32) { delay *= 1.6 }
-    arm(.nanoseconds(Int64(min(delay, Double(most)) * Double.random(in: 0.8...1.2))))
-    let calls = waiting
-    waiting = calls.filter { $0.options.waitForReady && !$0.isFinished }
-    for call in calls where !call.options.waitForReady { call.giveUp(status) }
-  }
-
-  func connected(_ connection: HTTP2Connection) {
-    state = .ready(connection)
-    failures = 0
-    loop.cancel(timer)
-    timer = .none
-    let calls = waiting
-    waiting = []
-    for call in calls where !call.isFinished { resume(call) }
-  }
-
-  private func resume(_ call: ClientCall) {
-    guard case .ready(let connection) = state else { return wait(call) }
-    if !call.send(on: connection, authority: authority) {
-      call.giveUp(Status(.unavailable, "the connection takes no more calls"))
-    }
-  }
-
-  func goingAway(_ connection: HTTP2Connection) { lose(connection) }
-
-  /// No new calls on `connection`; those that it has finish.
-  private func lose(_ connection: HTTP2Connection) {
-    if case .ready(let current) = state, current === connection {
-      state = .idle
-      leaving.append(connection)
-    }
-  }
-
-  func closed(_ connection: HTTP2Connection, _ reason: String) {
-    leaving.removeAll { $0 === connection }
-    switch state {
-    case .connecting(let current) where current === connection: fail(reason)
-    case .ready(let current) where current === connection: state = .idle
-    default: break
-    }
-  }
-
-  func close() {
-    let last = state
-    state = .closed
-    loop.cancel(timer)
-    for call in waiting { call.giveUp(Status(.cancelled, "the channel is closed")) }
-    waiting = []
-    switch last {
-    case .connecting(let connection), .ready(let connection): connection.abort()
-    default: break
-    }
-    for connection in leaving { connection.abort() }
-  }
 }

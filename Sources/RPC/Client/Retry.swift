@@ -6,7 +6,7 @@
 //                 the server does not object (`grpc-retry-pushback-ms`) and the channel's budget allows.
 //
 // A call whose answer has begun is never made again. Left out: hedging.
-public import HTTP
+internal import HTTP
 
 /// When to make a failed call again, and how often.
 public struct RetryPolicy: Sendable, Hashable {
