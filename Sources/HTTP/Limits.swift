@@ -12,6 +12,14 @@ public struct Limits: Sendable {
   /// Bytes waiting for a peer that does not read, with no progress for this long: the connection is closed.
   public var writeStallMilliseconds = 60_000
 
+  // TLS. The handshake as a whole has `handshakeMilliseconds`.
+
+  /// Bytes of a peer's handshake; then it is broken off. OpenSSL takes 100 KB of certificates, and 28 KB is room for the rest.
+  public var tlsHandshakeBytesMax = 128 << 10
+  /// Key updates, tickets and warnings that a peer may send on one connection; then it is closed. RFC 8446 §5.5 wants a new key
+  /// every 2^24 full records, so a thousand updates last for a quarter of a petabyte.
+  public var tlsEventsMax = 1024
+
   // Streams.
 
   /// SETTINGS_MAX_CONCURRENT_STREAMS. Further ones are refused (REFUSED_STREAM) by nghttp2.
