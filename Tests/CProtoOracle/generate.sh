@@ -9,8 +9,8 @@ trap 'rm -rf "$WORK"' EXIT
 FILES=(
   tensorflow/core/example/{example,feature}.proto
   tensorflow/core/framework/{attr_value,function,graph,node_def,op_def,resource_handle,tensor,tensor_shape,tensor_slice,types,versions}.proto
-  tensorflow/core/protobuf/{error_codes,meta_graph,named_tensor,saved_model,saver,tensor_bundle}.proto
-  tensorflow_serving/apis/{get_model_metadata,get_model_status,model,predict,status}.proto
+  tensorflow/core/protobuf/{meta_graph,named_tensor,saved_model,saver,tensor_bundle}.proto
+  tensorflow_serving/apis/{model,predict}.proto
 )
 for file in "${FILES[@]}"; do
   mkdir -p "$WORK/$(dirname "$file")"

@@ -23,8 +23,6 @@
 #include "tensorflow/core/protobuf/named_tensor.pb-c.h"
 #include "tensorflow/core/protobuf/saved_model.pb-c.h"
 #include "tensorflow/core/protobuf/tensor_bundle.pb-c.h"
-#include "tensorflow_serving/apis/get_model_metadata.pb-c.h"
-#include "tensorflow_serving/apis/get_model_status.pb-c.h"
 #include "tensorflow_serving/apis/predict.pb-c.h"
 
 typedef ProtobufCMessageDescriptor Message;
@@ -39,9 +37,7 @@ static const Message *descriptor(oracle_kind kind) {
   case ORACLE_SAVED_MODEL: return &tensorflow__saved_model__descriptor;
   case ORACLE_BUNDLE_HEADER: return &tensorflow__bundle_header_proto__descriptor;
   case ORACLE_BUNDLE_ENTRY: return &tensorflow__bundle_entry_proto__descriptor;
-  case ORACLE_NAMED_TENSOR: return &tensorflow__named_tensor_proto__descriptor;
-  case ORACLE_MODEL_STATUS: return &tensorflow__serving__get_model_status_response__descriptor;
-  default: return &tensorflow__serving__get_model_metadata_response__descriptor;
+  default: return &tensorflow__named_tensor_proto__descriptor;
   }
 }
 

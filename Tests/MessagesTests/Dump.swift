@@ -548,30 +548,4 @@ enum Dumps {
     try dump.message(2, named.tensor, tensor)
     return dump.text
   }
-
-  static func modelStatus(_ message: WireMessage) throws(WireError) -> String {
-    var dump = Dump()
-    try dump.messages(1, GetModelStatusResponse(message).versions) { message throws(WireError) in
-      let version = try ModelVersionStatus(message)
-      var dump = Dump()
-      dump.number(1, version.version)
-      dump.number(2, version.stateNumber)
-      if try has(message, 3) {
-        var status = Dump()
-        status.number(1, version.status.errorCode)
-        status.string(2, version.status.errorMessage)
-        dump.add(3, status.text)
-      }
-      return dump.text
-    }
-    return dump.text
-  }
-
-  static func modelMetadata(_ message: WireMessage) throws(WireError) -> String {
-    let response = try GetModelMetadataResponse(message)
-    var dump = Dump()
-    if try has(message, 1) { dump.add(1, modelSpec(response.modelSpec)) }
-    try dump.map(2, response.metadata, any)
-    return dump.text
-  }
 }

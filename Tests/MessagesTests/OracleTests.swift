@@ -35,8 +35,6 @@ struct Oracle: Sendable {
     ("BundleHeaderProto", Oracle(kind: ORACLE_BUNDLE_HEADER, dump: Dumps.bundleHeader)),
     ("BundleEntryProto", Oracle(kind: ORACLE_BUNDLE_ENTRY, dump: Dumps.bundleEntry)),
     ("NamedTensorProto", Oracle(kind: ORACLE_NAMED_TENSOR, dump: Dumps.namedTensor)),
-    ("GetModelStatusResponse", Oracle(kind: ORACLE_MODEL_STATUS, dump: Dumps.modelStatus)),
-    ("GetModelMetadataResponse", Oracle(kind: ORACLE_MODEL_METADATA, dump: Dumps.modelMetadata)),
   ]
 
   static subscript(_ name: String) -> Oracle {

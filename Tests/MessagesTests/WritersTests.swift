@@ -70,57 +70,6 @@ import Wire
     #expect(try choice(seven + field(4, "l") + field(2, [])) == .number(0))
   }
 
-  @Test func `a model status is read back`() throws {
-    let text = Array("gone".utf8)
-    let available = ModelVersionStatus(
-      version: 2, state: .available, status: StatusProto(errorCode: 0, errorMessage: RawSpan()))
-    let ended = ModelVersionStatus(
-      version: 1, state: .end, status: StatusProto(errorCode: 5, errorMessage: text.rawSpan))
-    let size = available.byteSize + ended.byteSize
-    let bytes = [UInt8](wireSize: size) {
-      available.append(to: &$0)
-      ended.append(to: &$0)
-    }
-    #expect(bytes.count == size)
-    #expect(
-      Oracle["GetModelStatusResponse"].theirs(bytes)
-        == "{1=[{1=2;2=30;3={};},{1=1;2=50;3={1=5;2=\"676f6e65\";};}];}")
-  }
-
-  @Test func `metadata carries the signatures as the model has them`() throws {
-    let key = Array("serving_default".utf8)
-    let info = field(1, "x:0") + field(2, 1) + field(3, shape([-1, 4]))
-    let definition = field(1, field(1, "x") + field(2, info)) + field(3, "tensorflow/serving/predict")
-    let signature = try SignatureDef(WireMessage(definition.rawSpan))
-    let mapSize = SignatureDefMap.size(signature: key.rawSpan, signature)
-    let map = [UInt8](wireSize: mapSize) { SignatureDefMap.append(signature: key.rawSpan, signature, to: &$0) }
-    #expect(map.count == mapSize)
-
-    let url = Array(GetModelMetadataResponse.signatureDefTypeURL.description.utf8)
-    let entry = Array("signature_def".utf8)
-    let spec = ModelSpec(name: name.rawSpan, version: 1)
-    let any = AnyMessage(typeURL: url.rawSpan, value: map.rawSpan)
-    let size = GetModelMetadataResponse.size(spec) + GetModelMetadataResponse.size(metadata: entry.rawSpan, any)
-    let bytes = [UInt8](wireSize: size) {
-      GetModelMetadataResponse.append(spec, to: &$0)
-      GetModelMetadataResponse.append(metadata: entry.rawSpan, any, to: &$0)
-    }
-    #expect(bytes.count == size)
-    #expect(Oracle["GetModelMetadataResponse"].theirs(bytes) == (try Oracle["GetModelMetadataResponse"].ours(bytes)))
-
-    let response = try GetModelMetadataResponse(bytes.rawSpan)
-    guard let found = try response.metadata.entry(entry.rawSpan) else {
-      Issue.record("no entry")
-      return
-    }
-    let value = try AnyMessage(found.value).value
-    guard let back = try SignatureDefMap(WireMessage(value)).signatures.entry(key.rawSpan) else {
-      Issue.record("no signature")
-      return
-    }
-    #expect(back.value.copy() == definition)
-  }
-
   @Test func `a named tensor is read back`() throws {
     let tensor = Tensor(shape: [1], strings: [Array("s".utf8)])
     let size = TensorProtoSize(tensor.view)

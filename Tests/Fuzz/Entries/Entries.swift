@@ -12,7 +12,6 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case savedModel = "SavedModel"
   case example = "Example"
   case bundle = "Bundle"
-  case status = "Status"
 
   /// A number made of everything that was read, so that nothing is read for nothing.
   @discardableResult
@@ -25,7 +24,6 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .savedModel: return try readSavedModel(message)
       case .example: return try readExample(message)
       case .bundle: return try readBundle(message)
-      case .status: return try readStatus(message)
       }
     } catch {
       return error.description.utf8.count
@@ -250,18 +248,4 @@ func readBundle(_ message: WireMessage) throws(WireError) -> Int {
   var slices = entry.slices
   while let slice = try slices.nextMessage() { sum &+= try TensorSliceProto(slice).extents.count }
   return sum &+ (entry.shape.partialShape?.extents?.count ?? 0)
-}
-
-func readStatus(_ message: WireMessage) throws(WireError) -> Int {
-  var versions = try GetModelStatusResponse(message).versions
-  var sum = 0
-  while let version = try versions.nextMessage() {
-    sum &+= Int(truncatingIfNeeded: try ModelVersionStatus(version).version)
-  }
-  sum &+= try GetModelStatusRequest(message).modelSpec.name.byteCount
-  var fields = try GetModelMetadataRequest(message).metadataFields
-  while let field = try fields.nextSpan() { sum &+= field.byteCount }
-  var metadata = try GetModelMetadataResponse(message).metadata
-  while let entry = try metadata.next() { sum &+= try AnyMessage(entry.value).value.byteCount }
-  return sum
 }

@@ -52,34 +52,10 @@ void   tensorflow__function_def_library__free_unpacked
   assert(message->base.descriptor == &tensorflow__function_def_library__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   tensorflow__function_def__arg_attrs__attr_entry__init
-                     (Tensorflow__FunctionDef__ArgAttrs__AttrEntry         *message)
-{
-  static const Tensorflow__FunctionDef__ArgAttrs__AttrEntry init_value = TENSORFLOW__FUNCTION_DEF__ARG_ATTRS__ATTR_ENTRY__INIT;
-  *message = init_value;
-}
-void   tensorflow__function_def__arg_attrs__init
-                     (Tensorflow__FunctionDef__ArgAttrs         *message)
-{
-  static const Tensorflow__FunctionDef__ArgAttrs init_value = TENSORFLOW__FUNCTION_DEF__ARG_ATTRS__INIT;
-  *message = init_value;
-}
 void   tensorflow__function_def__attr_entry__init
                      (Tensorflow__FunctionDef__AttrEntry         *message)
 {
   static const Tensorflow__FunctionDef__AttrEntry init_value = TENSORFLOW__FUNCTION_DEF__ATTR_ENTRY__INIT;
-  *message = init_value;
-}
-void   tensorflow__function_def__arg_attr_entry__init
-                     (Tensorflow__FunctionDef__ArgAttrEntry         *message)
-{
-  static const Tensorflow__FunctionDef__ArgAttrEntry init_value = TENSORFLOW__FUNCTION_DEF__ARG_ATTR_ENTRY__INIT;
-  *message = init_value;
-}
-void   tensorflow__function_def__resource_arg_unique_id_entry__init
-                     (Tensorflow__FunctionDef__ResourceArgUniqueIdEntry         *message)
-{
-  static const Tensorflow__FunctionDef__ResourceArgUniqueIdEntry init_value = TENSORFLOW__FUNCTION_DEF__RESOURCE_ARG_UNIQUE_ID_ENTRY__INIT;
   *message = init_value;
 }
 void   tensorflow__function_def__ret_entry__init
@@ -293,95 +269,6 @@ const ProtobufCMessageDescriptor tensorflow__function_def_library__descriptor =
   (ProtobufCMessageInit) tensorflow__function_def_library__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tensorflow__function_def__arg_attrs__attr_entry__field_descriptors[2] =
-{
-  {
-    "key",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ArgAttrs__AttrEntry, key),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "value",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ArgAttrs__AttrEntry, value),
-    &tensorflow__attr_value__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned tensorflow__function_def__arg_attrs__attr_entry__field_indices_by_name[] = {
-  0,   /* field[0] = key */
-  1,   /* field[1] = value */
-};
-static const ProtobufCIntRange tensorflow__function_def__arg_attrs__attr_entry__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 2 }
-};
-const ProtobufCMessageDescriptor tensorflow__function_def__arg_attrs__attr_entry__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "tensorflow.FunctionDef.ArgAttrs.AttrEntry",
-  "AttrEntry",
-  "Tensorflow__FunctionDef__ArgAttrs__AttrEntry",
-  "tensorflow",
-  sizeof(Tensorflow__FunctionDef__ArgAttrs__AttrEntry),
-  2,
-  tensorflow__function_def__arg_attrs__attr_entry__field_descriptors,
-  tensorflow__function_def__arg_attrs__attr_entry__field_indices_by_name,
-  1,  tensorflow__function_def__arg_attrs__attr_entry__number_ranges,
-  (ProtobufCMessageInit) tensorflow__function_def__arg_attrs__attr_entry__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor tensorflow__function_def__arg_attrs__field_descriptors[1] =
-{
-  {
-    "attr",
-    1,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Tensorflow__FunctionDef__ArgAttrs, n_attr),
-    offsetof(Tensorflow__FunctionDef__ArgAttrs, attr),
-    &tensorflow__function_def__arg_attrs__attr_entry__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned tensorflow__function_def__arg_attrs__field_indices_by_name[] = {
-  0,   /* field[0] = attr */
-};
-static const ProtobufCIntRange tensorflow__function_def__arg_attrs__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 1 }
-};
-const ProtobufCMessageDescriptor tensorflow__function_def__arg_attrs__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "tensorflow.FunctionDef.ArgAttrs",
-  "ArgAttrs",
-  "Tensorflow__FunctionDef__ArgAttrs",
-  "tensorflow",
-  sizeof(Tensorflow__FunctionDef__ArgAttrs),
-  1,
-  tensorflow__function_def__arg_attrs__field_descriptors,
-  tensorflow__function_def__arg_attrs__field_indices_by_name,
-  1,  tensorflow__function_def__arg_attrs__number_ranges,
-  (ProtobufCMessageInit) tensorflow__function_def__arg_attrs__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
 static const ProtobufCFieldDescriptor tensorflow__function_def__attr_entry__field_descriptors[2] =
 {
   {
@@ -431,108 +318,6 @@ const ProtobufCMessageDescriptor tensorflow__function_def__attr_entry__descripto
   tensorflow__function_def__attr_entry__field_indices_by_name,
   1,  tensorflow__function_def__attr_entry__number_ranges,
   (ProtobufCMessageInit) tensorflow__function_def__attr_entry__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor tensorflow__function_def__arg_attr_entry__field_descriptors[2] =
-{
-  {
-    "key",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ArgAttrEntry, key),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "value",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ArgAttrEntry, value),
-    &tensorflow__function_def__arg_attrs__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned tensorflow__function_def__arg_attr_entry__field_indices_by_name[] = {
-  0,   /* field[0] = key */
-  1,   /* field[1] = value */
-};
-static const ProtobufCIntRange tensorflow__function_def__arg_attr_entry__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 2 }
-};
-const ProtobufCMessageDescriptor tensorflow__function_def__arg_attr_entry__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "tensorflow.FunctionDef.ArgAttrEntry",
-  "ArgAttrEntry",
-  "Tensorflow__FunctionDef__ArgAttrEntry",
-  "tensorflow",
-  sizeof(Tensorflow__FunctionDef__ArgAttrEntry),
-  2,
-  tensorflow__function_def__arg_attr_entry__field_descriptors,
-  tensorflow__function_def__arg_attr_entry__field_indices_by_name,
-  1,  tensorflow__function_def__arg_attr_entry__number_ranges,
-  (ProtobufCMessageInit) tensorflow__function_def__arg_attr_entry__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor tensorflow__function_def__resource_arg_unique_id_entry__field_descriptors[2] =
-{
-  {
-    "key",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ResourceArgUniqueIdEntry, key),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "value",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Tensorflow__FunctionDef__ResourceArgUniqueIdEntry, value),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned tensorflow__function_def__resource_arg_unique_id_entry__field_indices_by_name[] = {
-  0,   /* field[0] = key */
-  1,   /* field[1] = value */
-};
-static const ProtobufCIntRange tensorflow__function_def__resource_arg_unique_id_entry__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 2 }
-};
-const ProtobufCMessageDescriptor tensorflow__function_def__resource_arg_unique_id_entry__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "tensorflow.FunctionDef.ResourceArgUniqueIdEntry",
-  "ResourceArgUniqueIdEntry",
-  "Tensorflow__FunctionDef__ResourceArgUniqueIdEntry",
-  "tensorflow",
-  sizeof(Tensorflow__FunctionDef__ResourceArgUniqueIdEntry),
-  2,
-  tensorflow__function_def__resource_arg_unique_id_entry__field_descriptors,
-  tensorflow__function_def__resource_arg_unique_id_entry__field_indices_by_name,
-  1,  tensorflow__function_def__resource_arg_unique_id_entry__number_ranges,
-  (ProtobufCMessageInit) tensorflow__function_def__resource_arg_unique_id_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tensorflow__function_def__ret_entry__field_descriptors[2] =
@@ -637,7 +422,7 @@ const ProtobufCMessageDescriptor tensorflow__function_def__control_ret_entry__de
   (ProtobufCMessageInit) tensorflow__function_def__control_ret_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tensorflow__function_def__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tensorflow__function_def__field_descriptors[5] =
 {
   {
     "signature",
@@ -699,37 +484,11 @@ static const ProtobufCFieldDescriptor tensorflow__function_def__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "arg_attr",
-    7,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Tensorflow__FunctionDef, n_arg_attr),
-    offsetof(Tensorflow__FunctionDef, arg_attr),
-    &tensorflow__function_def__arg_attr_entry__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "resource_arg_unique_id",
-    8,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Tensorflow__FunctionDef, n_resource_arg_unique_id),
-    offsetof(Tensorflow__FunctionDef, resource_arg_unique_id),
-    &tensorflow__function_def__resource_arg_unique_id_entry__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned tensorflow__function_def__field_indices_by_name[] = {
-  5,   /* field[5] = arg_attr */
   3,   /* field[3] = attr */
   4,   /* field[4] = control_ret */
   1,   /* field[1] = node_def */
-  6,   /* field[6] = resource_arg_unique_id */
   2,   /* field[2] = ret */
   0,   /* field[0] = signature */
 };
@@ -737,7 +496,7 @@ static const ProtobufCIntRange tensorflow__function_def__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 3, 1 },
-  { 0, 7 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tensorflow__function_def__descriptor =
 {
@@ -747,7 +506,7 @@ const ProtobufCMessageDescriptor tensorflow__function_def__descriptor =
   "Tensorflow__FunctionDef",
   "tensorflow",
   sizeof(Tensorflow__FunctionDef),
-  7,
+  5,
   tensorflow__function_def__field_descriptors,
   tensorflow__function_def__field_indices_by_name,
   2,  tensorflow__function_def__number_ranges,

@@ -20,11 +20,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Tensorflow__FunctionDefLibrary Tensorflow__FunctionDefLibrary;
 typedef struct Tensorflow__FunctionDef Tensorflow__FunctionDef;
-typedef struct Tensorflow__FunctionDef__ArgAttrs Tensorflow__FunctionDef__ArgAttrs;
-typedef struct Tensorflow__FunctionDef__ArgAttrs__AttrEntry Tensorflow__FunctionDef__ArgAttrs__AttrEntry;
 typedef struct Tensorflow__FunctionDef__AttrEntry Tensorflow__FunctionDef__AttrEntry;
-typedef struct Tensorflow__FunctionDef__ArgAttrEntry Tensorflow__FunctionDef__ArgAttrEntry;
-typedef struct Tensorflow__FunctionDef__ResourceArgUniqueIdEntry Tensorflow__FunctionDef__ResourceArgUniqueIdEntry;
 typedef struct Tensorflow__FunctionDef__RetEntry Tensorflow__FunctionDef__RetEntry;
 typedef struct Tensorflow__FunctionDef__ControlRetEntry Tensorflow__FunctionDef__ControlRetEntry;
 typedef struct Tensorflow__GradientDef Tensorflow__GradientDef;
@@ -51,28 +47,6 @@ struct  Tensorflow__FunctionDefLibrary
     , 0,NULL, 0,NULL, 0,NULL }
 
 
-struct  Tensorflow__FunctionDef__ArgAttrs__AttrEntry
-{
-  ProtobufCMessage base;
-  char *key;
-  Tensorflow__AttrValue *value;
-};
-#define TENSORFLOW__FUNCTION_DEF__ARG_ATTRS__ATTR_ENTRY__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__arg_attrs__attr_entry__descriptor) \
-    , (char *)protobuf_c_empty_string, NULL }
-
-
-struct  Tensorflow__FunctionDef__ArgAttrs
-{
-  ProtobufCMessage base;
-  size_t n_attr;
-  Tensorflow__FunctionDef__ArgAttrs__AttrEntry **attr;
-};
-#define TENSORFLOW__FUNCTION_DEF__ARG_ATTRS__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__arg_attrs__descriptor) \
-    , 0,NULL }
-
-
 struct  Tensorflow__FunctionDef__AttrEntry
 {
   ProtobufCMessage base;
@@ -82,28 +56,6 @@ struct  Tensorflow__FunctionDef__AttrEntry
 #define TENSORFLOW__FUNCTION_DEF__ATTR_ENTRY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__attr_entry__descriptor) \
     , (char *)protobuf_c_empty_string, NULL }
-
-
-struct  Tensorflow__FunctionDef__ArgAttrEntry
-{
-  ProtobufCMessage base;
-  uint32_t key;
-  Tensorflow__FunctionDef__ArgAttrs *value;
-};
-#define TENSORFLOW__FUNCTION_DEF__ARG_ATTR_ENTRY__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__arg_attr_entry__descriptor) \
-    , 0, NULL }
-
-
-struct  Tensorflow__FunctionDef__ResourceArgUniqueIdEntry
-{
-  ProtobufCMessage base;
-  uint32_t key;
-  uint32_t value;
-};
-#define TENSORFLOW__FUNCTION_DEF__RESOURCE_ARG_UNIQUE_ID_ENTRY__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__resource_arg_unique_id_entry__descriptor) \
-    , 0, 0 }
 
 
 struct  Tensorflow__FunctionDef__RetEntry
@@ -134,10 +86,10 @@ struct  Tensorflow__FunctionDef
   Tensorflow__OpDef *signature;
   size_t n_attr;
   Tensorflow__FunctionDef__AttrEntry **attr;
-  size_t n_arg_attr;
-  Tensorflow__FunctionDef__ArgAttrEntry **arg_attr;
-  size_t n_resource_arg_unique_id;
-  Tensorflow__FunctionDef__ResourceArgUniqueIdEntry **resource_arg_unique_id;
+  /*
+   * Left out: arg_attr = 7, resource_arg_unique_id = 8. Nothing here needs them, and TensorFlow's text form leaves out keys
+   * that are zero, which swift-protobuf's text parser refuses.
+   */
   size_t n_node_def;
   Tensorflow__NodeDef **node_def;
   size_t n_ret;
@@ -147,7 +99,7 @@ struct  Tensorflow__FunctionDef
 };
 #define TENSORFLOW__FUNCTION_DEF__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tensorflow__function_def__descriptor) \
-    , NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  Tensorflow__GradientDef
@@ -191,21 +143,9 @@ Tensorflow__FunctionDefLibrary *
 void   tensorflow__function_def_library__free_unpacked
                      (Tensorflow__FunctionDefLibrary *message,
                       ProtobufCAllocator *allocator);
-/* Tensorflow__FunctionDef__ArgAttrs__AttrEntry methods */
-void   tensorflow__function_def__arg_attrs__attr_entry__init
-                     (Tensorflow__FunctionDef__ArgAttrs__AttrEntry         *message);
-/* Tensorflow__FunctionDef__ArgAttrs methods */
-void   tensorflow__function_def__arg_attrs__init
-                     (Tensorflow__FunctionDef__ArgAttrs         *message);
 /* Tensorflow__FunctionDef__AttrEntry methods */
 void   tensorflow__function_def__attr_entry__init
                      (Tensorflow__FunctionDef__AttrEntry         *message);
-/* Tensorflow__FunctionDef__ArgAttrEntry methods */
-void   tensorflow__function_def__arg_attr_entry__init
-                     (Tensorflow__FunctionDef__ArgAttrEntry         *message);
-/* Tensorflow__FunctionDef__ResourceArgUniqueIdEntry methods */
-void   tensorflow__function_def__resource_arg_unique_id_entry__init
-                     (Tensorflow__FunctionDef__ResourceArgUniqueIdEntry         *message);
 /* Tensorflow__FunctionDef__RetEntry methods */
 void   tensorflow__function_def__ret_entry__init
                      (Tensorflow__FunctionDef__RetEntry         *message);
@@ -274,20 +214,8 @@ void   tensorflow__registered_gradient__free_unpacked
 typedef void (*Tensorflow__FunctionDefLibrary_Closure)
                  (const Tensorflow__FunctionDefLibrary *message,
                   void *closure_data);
-typedef void (*Tensorflow__FunctionDef__ArgAttrs__AttrEntry_Closure)
-                 (const Tensorflow__FunctionDef__ArgAttrs__AttrEntry *message,
-                  void *closure_data);
-typedef void (*Tensorflow__FunctionDef__ArgAttrs_Closure)
-                 (const Tensorflow__FunctionDef__ArgAttrs *message,
-                  void *closure_data);
 typedef void (*Tensorflow__FunctionDef__AttrEntry_Closure)
                  (const Tensorflow__FunctionDef__AttrEntry *message,
-                  void *closure_data);
-typedef void (*Tensorflow__FunctionDef__ArgAttrEntry_Closure)
-                 (const Tensorflow__FunctionDef__ArgAttrEntry *message,
-                  void *closure_data);
-typedef void (*Tensorflow__FunctionDef__ResourceArgUniqueIdEntry_Closure)
-                 (const Tensorflow__FunctionDef__ResourceArgUniqueIdEntry *message,
                   void *closure_data);
 typedef void (*Tensorflow__FunctionDef__RetEntry_Closure)
                  (const Tensorflow__FunctionDef__RetEntry *message,
@@ -312,11 +240,7 @@ typedef void (*Tensorflow__RegisteredGradient_Closure)
 
 extern const ProtobufCMessageDescriptor tensorflow__function_def_library__descriptor;
 extern const ProtobufCMessageDescriptor tensorflow__function_def__descriptor;
-extern const ProtobufCMessageDescriptor tensorflow__function_def__arg_attrs__descriptor;
-extern const ProtobufCMessageDescriptor tensorflow__function_def__arg_attrs__attr_entry__descriptor;
 extern const ProtobufCMessageDescriptor tensorflow__function_def__attr_entry__descriptor;
-extern const ProtobufCMessageDescriptor tensorflow__function_def__arg_attr_entry__descriptor;
-extern const ProtobufCMessageDescriptor tensorflow__function_def__resource_arg_unique_id_entry__descriptor;
 extern const ProtobufCMessageDescriptor tensorflow__function_def__ret_entry__descriptor;
 extern const ProtobufCMessageDescriptor tensorflow__function_def__control_ret_entry__descriptor;
 extern const ProtobufCMessageDescriptor tensorflow__gradient_def__descriptor;
