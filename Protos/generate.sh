@@ -17,7 +17,6 @@ roots="
 google/rpc/status.proto
 grpc/health/v1/health.proto
 grpc/reflection/v1/reflection.proto
-grpc/reflection/v1alpha/reflection.proto
 tensorflow/core/protobuf/saved_model.proto
 tensorflow/core/protobuf/config.proto
 tensorflow/core/example/example.proto
