@@ -10,8 +10,8 @@ internal import Glibc
 public enum KnownField: Int, Sendable {
   case method, scheme, authority, path, status
   case te, contentType, userAgent
-  case grpcTimeout, grpcEncoding, grpcStatus, grpcMessage
-  static let count = 12
+  case grpcTimeout, grpcEncoding, grpcAcceptEncoding, grpcStatus, grpcMessage
+  static let count = 13
 }
 
 @safe public struct HeaderBlock: ~Copyable {
@@ -23,7 +23,7 @@ public enum KnownField: Int, Sendable {
   private static let entryHead = 8
 
   private var storage = ByteBuffer()
-  private var known = InlineArray<12, Slice>(repeating: Slice())
+  private var known = InlineArray<13, Slice>(repeating: Slice())
   /// Size of the list as RFC 9113 §6.5.2 counts it.
   private(set) var listBytes = 0
 
@@ -124,6 +124,7 @@ extension KnownField {
       default: field = match(.grpcMessage, "grpc-message")
       }
     case 13: field = match(.grpcEncoding, "grpc-encoding")
+    case 20: field = match(.grpcAcceptEncoding, "grpc-accept-encoding")
     default: field = nil
     }
     guard let field else { return nil }
