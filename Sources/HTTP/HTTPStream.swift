@@ -47,11 +47,19 @@ extension StreamHandler {
 public protocol HTTPApplication: AnyObject {
   /// A request's head is in `stream.head`. Set `stream.handler`, or answer at once.
   func opened(_ stream: HTTPStream)
+  /// A request's header list was larger than `Limits.headerListBytesMax`; `stream.head` holds what came before it was.
+  /// Answers at once.
+  func refusedHead(_ stream: HTTPStream)
   /// The loop ends; no stream is open any more. The place to break cycles.
   func stopped()
 }
 
 extension HTTPApplication {
+  /// RFC 6585 §5.
+  public func refusedHead(_ stream: HTTPStream) {
+    stream.respond(StaticFields.headTooLarge, FieldList())
+  }
+
   public func stopped() {}
 }
 
@@ -166,6 +174,12 @@ extension HTTPApplication {
   public func holdBody(_ count: Int) -> Bool {
     guard let connection = unsafe connection else { return false }
     return unsafe connection._withUnsafeGuaranteedRef { $0.holdBody(self, count) }
+  }
+
+  /// Gives `count` of the claimed bytes back: they have been dealt with.
+  public func releaseBody(_ count: Int) {
+    guard let connection = unsafe connection else { return }
+    unsafe connection._withUnsafeGuaranteedRef { $0.releaseBody(of: self, count) }
   }
 
   public var peer: String {

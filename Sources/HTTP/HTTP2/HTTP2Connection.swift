@@ -177,8 +177,7 @@ public protocol ConnectionObserver: AnyObject {
     return unsafe stream._withUnsafeGuaranteedRef { stream in
       if end { stream.isRemoteEnded = true }
       if category == NGHTTP2_HCAT_REQUEST {
-        if stream.headOverflowed { return refuseHead(stream) }
-        application?.opened(stream)
+        if stream.headOverflowed { application?.refusedHead(stream) } else { application?.opened(stream) }
       } else if role == .client, !stream.headIsFinal {
         if stream.head[.status].starts(with: "1") {
           // RFC 9110 §15.2: an interim response; the real one follows.
@@ -191,15 +190,6 @@ public protocol ConnectionObserver: AnyObject {
       if end { stream.handler?.ended(stream) }
       return SessionCode.ok
     }
-  }
-
-  /// RFC 6585 §5.
-  private func refuseHead(_ stream: HTTPStream) -> Int32 {
-    var fields = FieldList()
-    fields.append(":status", "431")
-    stream.isSubmitted = true
-    submitHeadOnly(stream, nil, fields)
-    return SessionCode.ok
   }
 
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
