@@ -95,6 +95,8 @@ extension HTTPApplication {
   var hasEnded = false
   var endFirst: StaticFields?
   var endMore = FieldList()
+  var hasSubmittedTrailers = false
+  var hasTrailers: Bool { endFirst != nil || !endMore.isEmpty }
   /// nghttp2 found the queue empty and waits to be told of more.
   var isDeferred = false
   /// `write` has answered false and `writable` is owed.
@@ -208,6 +210,7 @@ extension HTTPApplication {
       isStreaming = false
       queue.removeAll()
       hasEnded = false
+      hasSubmittedTrailers = false
       endFirst = nil
       endMore.removeAll()
       isDeferred = false
