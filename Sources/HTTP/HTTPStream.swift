@@ -21,6 +21,8 @@ public struct StreamError: RawRepresentable, Hashable, Sendable {
   public static let cancelled = StreamError(rawValue: 0x8)
   /// RFC 9113 has no code for a connection that went away: the transport's own.
   public static let connectionLost = StreamError(rawValue: 0xffff_ffff)
+  /// A request that never left, the transport's own as well: the server cannot have seen it.
+  public static let unsent = StreamError(rawValue: 0xffff_fffe)
   public static let enhanceYourCalm = StreamError(rawValue: 0xb)
 }
 
@@ -47,11 +49,19 @@ extension StreamHandler {
 public protocol HTTPApplication: AnyObject {
   /// A request's head is in `stream.head`. Set `stream.handler`, or answer at once.
   func opened(_ stream: HTTPStream)
+  /// A request's header list was larger than `Limits.headerListBytesMax`; `stream.head` holds what came before it was.
+  /// Answers at once.
+  func refusedHead(_ stream: HTTPStream)
   /// The loop ends; no stream is open any more. The place to break cycles.
   func stopped()
 }
 
 extension HTTPApplication {
+  /// RFC 6585 §5.
+  public func refusedHead(_ stream: HTTPStream) {
+    stream.respond(StaticFields.headTooLarge, FieldList())
+  }
+
   public func stopped() {}
 }
 
@@ -76,6 +86,8 @@ extension HTTPApplication {
   var headIsFinal = false
   var isRemoteEnded = false
   var isSubmitted = false
+  /// Client: the request's head could not be sent.
+  var isUnsent = false
 
   /// A body in pieces: what waits, and what stands behind it.
   var isStreaming = false
@@ -168,6 +180,12 @@ extension HTTPApplication {
     return unsafe connection._withUnsafeGuaranteedRef { $0.holdBody(self, count) }
   }
 
+  /// Gives `count` of the claimed bytes back: they have been dealt with.
+  public func releaseBody(_ count: Int) {
+    guard let connection = unsafe connection else { return }
+    unsafe connection._withUnsafeGuaranteedRef { $0.releaseBody(of: self, count) }
+  }
+
   public var peer: String {
     guard let connection = unsafe connection else { return "" }
     return unsafe connection._withUnsafeGuaranteedRef { $0.peer }
@@ -185,6 +203,7 @@ extension HTTPApplication {
     headIsFinal = false
     isRemoteEnded = false
     isSubmitted = false
+    isUnsent = false
     if isStreaming {
       isStreaming = false
       queue.removeAll()

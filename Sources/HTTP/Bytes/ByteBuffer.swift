@@ -85,6 +85,12 @@ internal import Glibc
     return unsafe base + count
   }
 
+  /// `n` bytes behind `count` have been written in place, into room that `reserve` made.
+  mutating func grew(by n: Int) {
+    precondition(n <= capacity - count)
+    count += n
+  }
+
   /// Appends `byteCount` bytes written by `fill`; bytes that it leaves out are zero, so that no old memory leaves the process.
   public mutating func append(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> Bool {
     if byteCount == 0 { return true }
