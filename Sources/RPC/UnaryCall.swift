@@ -32,6 +32,7 @@ internal import Synchronization
     var compression: MessageCompression?
     var initialMetadata = Metadata()
     var trailingMetadata = Metadata()
+    var isMessageCompressed = false
     init(_ compression: MessageCompression?) { self.compression = compression }
   }
 
@@ -50,6 +51,9 @@ internal import Synchronization
     @_lifetime(borrow self)
     get { unsafe _overrideLifetime(assembler.message, borrowing: self) }
   }
+
+  /// The client sent the message compressed.
+  public var isMessageCompressed: Bool { extras?.isMessageCompressed ?? false }
 
   /// Nobody waits for an answer.
   public var isCancelled: Bool { epoch.load(ordering: .relaxed) & 1 != 0 }
@@ -225,10 +229,11 @@ extension UnaryCall: StreamHandler {
     guard state == .receiving else { return }
     if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
     if let deadline, deadline <= application.loop.now { return expire() }
-    if assembler.isCompressed,
-      let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers)
-    {
-      return fail(application.status(for: failure, on: stream))
+    if assembler.isCompressed {
+      withExtras { $0.isMessageCompressed = true }
+      if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers) {
+        return fail(application.status(for: failure, on: stream))
+      }
     }
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
