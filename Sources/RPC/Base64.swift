@@ -1,9 +1,9 @@
 // Base64 (RFC 4648 §4) for `-bin` metadata: written without padding, read with or without ("Binary-Header").
 
-enum Base64 {
+package enum Base64 {
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  static func encode(_ bytes: [UInt8]) -> String {
+  package static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count * 4 + 2) / 3)
     var at = 0
@@ -18,7 +18,7 @@ enum Base64 {
   }
 
   /// Nil: not base64, or with bits set that belong to no byte.
-  static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+  package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count * 3 / 4)
     var group: UInt32 = 0, bits = 0, padding = 0, digits = 0

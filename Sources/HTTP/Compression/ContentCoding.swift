@@ -25,11 +25,3 @@ public enum ContentCoding: String, Hashable, Sendable, CaseIterable {
     return false
   }
 }
-
-extension RawSpan {
-  fileprivate func byte(_ index: Int) -> UInt8 {
-    precondition(index >= 0 && index < byteCount)
-    // Checked above; every bit pattern is a UInt8.
-    return unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
-  }
-}

@@ -84,6 +84,7 @@ struct ReflectionAnswer {
     guard let files else { return rest }
     let size = files.reduce(0) { $0 + WireSize.length(1, $1.count) }
     return [UInt8](wireSize: rest.count + WireSize.length(4, size)) { output in
+      let rest = rest
       output.appendBytes(rest.rawSpan)
       output.appendLength(4, size)
       for file in files { output.appendBytes(1, file.rawSpan) }
