@@ -7,6 +7,8 @@ import TransportSupport
 
 @testable import RPC
 
+private final class Count: Sendable { let value = Atomic<Int>(0) }
+
 @Suite(.timeLimit(.minutes(1))) struct ChannelTests {
   private func channel(
     _ server: ScriptedServer, _ change: (inout Channel.Configuration) -> Void = { _ in }
@@ -209,14 +211,14 @@ import TransportSupport
 
   @Test func `calls beyond the server's streams open a second connection, then wait their turn`() async throws {
     let server = try ScriptedServer()
-    let arrived = Atomic<Int>(0)
+    let arrived = Count()
     // A connection with room for two calls: both come before either is answered, and the others only after that.
     let play: @Sendable () throws -> Int = {
       let peer = try server.accept([(3, 2)])
       var waiting = [try peer.request(), try peer.request()]
       var served = 0
-      arrived.add(2, ordering: .sequentiallyConsistent)
-      while arrived.load(ordering: .sequentiallyConsistent) < 4 { usleep(1000) }
+      arrived.value.add(2, ordering: .sequentiallyConsistent)
+      while arrived.value.load(ordering: .sequentiallyConsistent) < 4 { usleep(1000) }
       while true {
         for request in waiting { peer.answer(request.stream, Array(request.body.dropFirst(5))) }
         served += waiting.count

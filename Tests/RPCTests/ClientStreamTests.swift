@@ -7,6 +7,9 @@ import TransportSupport
 
 @testable import RPC
 
+private final class Flag: Sendable { let value = Atomic<Bool>(true) }
+private final class Count: Sendable { let value = Atomic<Int>(0) }
+
 @Suite(.timeLimit(.minutes(1))) struct ClientStreamTests {
   private func channel(_ server: ScriptedServer) -> Channel { Channel(to: .tcp(host: "127.0.0.1", port: server.port)) }
 
@@ -90,7 +93,7 @@ import TransportSupport
 
   @Test func `a server that does not read makes us wait, and reads on`() async throws {
     let server = try ScriptedServer()
-    let held = Atomic<Bool>(true)
+    let held = Flag()
     async let played = script {
       let peer = try server.accept()
       let request = try peer.requestHead()
@@ -98,7 +101,7 @@ import TransportSupport
       // 64 KB fit the window that HTTP/2 begins with; nothing more is granted until the test says so.
       var heard = 0
       while heard < 65_535 { heard += try peer.receive(Frame.data).payload.count }
-      while held.load(ordering: .acquiring) { usleep(1000) }
+      while held.value.load(ordering: .acquiring) { usleep(1000) }
       peer.send(Frame(Frame.windowUpdate, Frame.word(1 << 24)), Frame(Frame.windowUpdate, stream: request.stream, Frame.word(1 << 24)))
       while true {
         let frame = try peer.receive(Frame.data)
@@ -110,25 +113,25 @@ import TransportSupport
     }
     let channel = channel(server)
     let call = channel.stream("/put")
-    let sent = Atomic<Int>(0)
+    let sent = Count()
     let chunk = [UInt8](repeating: 1, count: 50_000)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         for _ in 0..<40 {
           try await call.send(chunk)
-          sent.add(1, ordering: .releasing)
+          sent.value.add(1, ordering: .releasing)
         }
         call.finishSending()
       }
       group.addTask {
         // Comes to a halt: the window and one backlog are full.
         var last = -1
-        while sent.load(ordering: .acquiring) != last || last == 0 {
-          last = sent.load(ordering: .acquiring)
+        while sent.value.load(ordering: .acquiring) != last || last == 0 {
+          last = sent.value.load(ordering: .acquiring)
           try await Task.sleep(for: .milliseconds(100))
         }
         #expect(last < 20)
-        held.store(false, ordering: .releasing)
+        held.value.store(false, ordering: .releasing)
       }
       try await group.waitForAll()
     }
@@ -139,7 +142,7 @@ import TransportSupport
 
   @Test func `nobody takes the messages: the server runs into its window, and goes on when they are taken`() async throws {
     let server = try ScriptedServer()
-    let written = Atomic<Int>(0)
+    let written = Count()
     async let played: Void = script {
       let peer = try server.accept()
       let request = try peer.requestHead()
@@ -154,7 +157,7 @@ import TransportSupport
         }
         peer.send(Frame(Frame.data, stream: request.stream, payload))
         window -= payload.count
-        written.add(1, ordering: .releasing)
+        written.value.add(1, ordering: .releasing)
       }
       peer.trailers(request.stream, [("grpc-status", "0")])
     }
@@ -163,8 +166,8 @@ import TransportSupport
     call.finishSending()
     _ = try await call.metadata()
     var last = -1
-    while written.load(ordering: .acquiring) != last || last == 0 {
-      last = written.load(ordering: .acquiring)
+    while written.value.load(ordering: .acquiring) != last || last == 0 {
+      last = written.value.load(ordering: .acquiring)
       try await Task.sleep(for: .milliseconds(100))
     }
     // What was taken before the pause (64 messages) and one window of 4 MB.
