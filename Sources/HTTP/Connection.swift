@@ -49,6 +49,8 @@ protocol ConnectionHost: AnyObject {
   /// Why the connection is about to be closed.
   private(set) var mustClose: String?
   private var stallTimer = TimerID.none
+  private var patience = Patience()
+  private var patienceTimer = TimerID.none
   private var bodyBytesHeld = 0
 
   init(_ transport: consuming Transport, state: State, loop: EventLoop, peer: String, host: (any ConnectionHost)?) {
@@ -69,6 +71,9 @@ protocol ConnectionHost: AnyObject {
 
   /// Bytes from the peer, valid for this call.
   func received(_ bytes: UnsafeRawBufferPointer) {}
+
+  /// How many more bytes must come before the protocol can do anything with them; zero: any byte may matter.
+  var bytesExpected: Int { 0 }
 
   /// The peer sends no more.
   func inputEnded() { close("the peer closed the connection") }
@@ -139,12 +144,32 @@ protocol ConnectionHost: AnyObject {
   }
 
   private func read() {
-    // The loop's buffer is ours until we return to the loop.
-    switch unsafe transport.socket.read(into: loop.readBuffer) {
-    case .bytes(let n): unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
-    case .wouldBlock: break
-    case .end: inputEnded()
-    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    for _ in 0..<Quantum.readsPerTurn {
+      // The loop's buffer is ours until we return to the loop.
+      switch unsafe transport.socket.read(into: loop.readBuffer) {
+      case .bytes(let n):
+        unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
+        if n < Quantum.patientFromBytes, !patience.isWaiting { return }
+        if state != .open || !isReading { return }
+        let expected = bytesExpected
+        if unsafe n == loop.readBuffer.count, expected > 0 { continue }
+        return wait(patience.read(n, expecting: expected))
+      case .wouldBlock: return
+      case .end: return inputEnded()
+      case .failed(let code): return close(SocketError(operation: "read", address: peer, code: code).description)
+      }
+    }
+  }
+
+  /// Sets the socket's low-water mark, and the timer that looks after it.
+  private func wait(_ mark: Int?) {
+    guard let mark else { return }
+    transport.socket.setLowWaterMark(mark)
+    if mark == 1 {
+      loop.cancel(patienceTimer)
+      patienceTimer = .none
+    } else if patienceTimer == .none {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
     }
   }
 
@@ -156,10 +181,21 @@ protocol ConnectionHost: AnyObject {
   }
 
   public func timerFired(_ timer: TimerID) {
+    if timer == patienceTimer { return checkPatience() }
     guard timer == stallTimer else { return }
     if !wroteSinceStallCheck { return close("the peer read nothing for \(limits.writeStallMilliseconds) ms") }
     wroteSinceStallCheck = false
     stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+
+  private func checkPatience() {
+    patienceTimer = .none
+    if patience.checked() {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
+    } else {
+      // The kernel reports what has gathered as soon as the mark is down.
+      wait(patience.end())
+    }
   }
 }
 
@@ -282,6 +318,7 @@ extension Connection {
   private func leave() {
     state = .closed
     loop.cancel(stallTimer)
+    loop.cancel(patienceTimer)
     loop.unwatch(self, transport.socket.fd)
     pending.clear(keeping: 0)
   }

@@ -88,6 +88,10 @@ extension HTTPApplication {
   /// `write` has answered false and `writable` is owed.
   var owesWritable = false
 
+  /// How many more bytes of the body the handler must have before it can do anything with them, for all it knows now; the
+  /// connection may let them gather. Zero: any byte may matter.
+  public var bytesExpected = 0
+
   /// The handler wants no more for now.
   public internal(set) var isPaused = false
   /// Bytes received while paused, not given back to the peer's window yet.
@@ -197,5 +201,6 @@ extension HTTPApplication {
     isPaused = false
     unconsumed = 0
     bodyBytesHeld = 0
+    bytesExpected = 0
   }
 }

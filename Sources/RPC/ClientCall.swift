@@ -173,7 +173,10 @@ extension ClientCall: StreamHandler {
 
   public func received(_ bytes: RawSpan, on stream: HTTPStream) {
     if isFinished || failure != nil { return }
-    guard let wrong = assembler.received(bytes, from: &loop.buffers) else { return }
+    guard let wrong = assembler.received(bytes, from: &loop.buffers) else {
+      stream.bytesExpected = assembler.missingBytes
+      return
+    }
     switch wrong {
     case .tooLarge(let length, let limit):
       giveUp(Status(.resourceExhausted, "CLIENT: Received message larger than max (\(length) vs. \(limit))"))

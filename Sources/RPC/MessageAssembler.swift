@@ -42,6 +42,9 @@ public struct MessageAssembler: ~Copyable {
 
   public var isComplete: Bool { prefixReceived == MessageAssembler.prefixCount && buffer.count == length }
 
+  /// What is known to be still to come of the message that has begun.
+  public var missingBytes: Int { length - buffer.count }
+
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 
