@@ -12,6 +12,14 @@ public struct Limits: Sendable {
   /// Bytes waiting for a peer that does not read, with no progress for this long: the connection is closed.
   public var writeStallMilliseconds = 60_000
 
+  // TLS. The handshake as a whole has `handshakeMilliseconds`.
+
+  /// Bytes of a peer's handshake; then it is broken off. OpenSSL takes 100 KB of certificates, and 28 KB is room for the rest.
+  public var tlsHandshakeBytesMax = 128 << 10
+  /// Key updates, tickets and warnings that a peer may send on one connection; then it is closed. RFC 8446 §5.5 wants a new key
+  /// every 2^24 full records, so a thousand updates last for a quarter of a petabyte.
+  public var tlsEventsMax = 1024
+
   // Streams.
 
   /// SETTINGS_MAX_CONCURRENT_STREAMS. Further ones are refused (REFUSED_STREAM) by nghttp2.
@@ -40,6 +48,15 @@ public struct Limits: Sendable {
   public var streamBacklogBytesMax = 64 << 10
   /// Response bytes that one connection may have waiting. Beyond: the connection is closed, its peer is not reading.
   public var writeBacklogBytesMax = 1 << 30
+
+  // HTTP/1.1. `headerListBytesMax` holds there too: for the list, and for the lines it came in.
+
+  /// A request's target. Beyond: 414. RFC 9112 §3 asks for 8000 bytes of request line at least.
+  public var targetBytesMax = 8_192
+  /// One request's body. Beyond: 413. On HTTP/1.1 a connection has one request at a time, so it is the same sum.
+  public var requestBodyBytesMax = Int(Int32.max) + (64 << 20)
+  /// Extensions of the chunks of one body, all together; nobody reads them. Beyond: 400.
+  public var chunkExtensionBytesMax = 4_096
 
   // Floods: frames that cost us work and the peer nothing. Budgets refill by the second; at zero: GOAWAY
   // ENHANCE_YOUR_CALM. A client may cancel every call it makes, so resets are counted generously.

@@ -85,6 +85,12 @@ internal import Glibc
     return unsafe base + count
   }
 
+  /// `n` bytes behind `count` have been written in place, into room that `reserve` made.
+  mutating func grew(by n: Int) {
+    precondition(n <= capacity - count)
+    count += n
+  }
+
   /// Appends `byteCount` bytes written by `fill`; bytes that it leaves out are zero, so that no old memory leaves the process.
   public mutating func append(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> Bool {
     if byteCount == 0 { return true }
@@ -97,6 +103,22 @@ internal import Glibc
     if written < byteCount { unsafe memset(base + count + written, 0, byteCount - written) }
     count += byteCount
     return true
+  }
+
+  /// Offers `most` bytes of fresh memory to `fill`, which writes from their start and says how many it wrote.
+  mutating func append(atMost most: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
+    guard reserve(exactly: count + most), let base = unsafe base else { return false }
+    // reserve() made room for `most` bytes behind `count`.
+    let written = unsafe fill(UnsafeMutableRawBufferPointer(start: base + count, count: most))
+    precondition(written >= 0 && written <= most)
+    count += written
+    return true
+  }
+
+  /// Forgets the bytes behind the first `length`.
+  mutating func truncate(to length: Int) {
+    precondition(length <= count)
+    count = length
   }
 
   /// Forgets the bytes; gives the memory back when it is more than `keeping`.
