@@ -70,7 +70,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// False: no memory.
   private func makeSession() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    guard let made = HTTP2Session(role, limits: limits, memory: loop.sessionMemory, owner: self) else { return false }
     unsafe sessionHandle = made.handle
     session = consume made
     return true
