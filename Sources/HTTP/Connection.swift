@@ -53,6 +53,8 @@ protocol ConnectionHost: AnyObject {
   private var stallTimer = TimerID.none
   private var ageTimer = TimerID.none
   private var isOld = false
+  private var patience = Patience()
+  private var patienceTimer = TimerID.none
   private var bodyBytesHeld = 0
   /// Bytes of answers that wait for the peer, besides `pending`.
   private(set) var answerBytesWaiting = 0
@@ -75,6 +77,9 @@ protocol ConnectionHost: AnyObject {
 
   /// Bytes from the peer, valid for this call.
   func received(_ bytes: UnsafeRawBufferPointer) {}
+
+  /// How many more bytes must come before the protocol can do anything with them; zero: any byte may matter.
+  var bytesExpected: Int { 0 }
 
   /// The peer sends no more.
   func inputEnded() { close("the peer closed the connection") }
@@ -172,12 +177,32 @@ protocol ConnectionHost: AnyObject {
   }
 
   private func read() {
-    // The loop's buffer is ours until we return to the loop.
-    switch unsafe transport.socket.read(into: loop.readBuffer) {
-    case .bytes(let n): unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
-    case .wouldBlock: break
-    case .end: inputEnded()
-    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    for _ in 0..<Quantum.readsPerTurn {
+      // The loop's buffer is ours until we return to the loop.
+      switch unsafe transport.socket.read(into: loop.readBuffer) {
+      case .bytes(let n):
+        unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
+        if n < Quantum.patientFromBytes, !patience.isWaiting { return }
+        if state != .open || !isReading { return }
+        let expected = bytesExpected
+        if unsafe n == loop.readBuffer.count, expected > 0 { continue }
+        return wait(patience.read(n, expecting: expected))
+      case .wouldBlock: return
+      case .end: return inputEnded()
+      case .failed(let code): return close(SocketError(operation: "read", address: peer, code: code).description)
+      }
+    }
+  }
+
+  /// Sets the socket's low-water mark, and the timer that looks after it.
+  private func wait(_ mark: Int?) {
+    guard let mark else { return }
+    transport.socket.setLowWaterMark(mark)
+    if mark == 1 {
+      loop.cancel(patienceTimer)
+      patienceTimer = .none
+    } else if patienceTimer == .none {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
     }
   }
 
@@ -190,6 +215,7 @@ protocol ConnectionHost: AnyObject {
 
   public func timerFired(_ timer: TimerID) {
     if timer == ageTimer { return grewOld() }
+    if timer == patienceTimer { return checkPatience() }
     guard timer == stallTimer else { return }
     if bytesWrittenSinceStallCheck < limits.answerBytesPerStallMin {
       return close("the peer read \(bytesWrittenSinceStallCheck) bytes in \(limits.writeStallMilliseconds) ms")
@@ -205,6 +231,16 @@ protocol ConnectionHost: AnyObject {
     startDrain()
     if state == .open, limits.connectionAgeGraceMilliseconds > 0 {
       ageTimer = loop.schedule(afterMilliseconds: limits.connectionAgeGraceMilliseconds, self)
+    }
+  }
+
+  private func checkPatience() {
+    patienceTimer = .none
+    if patience.checked() {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
+    } else {
+      // The kernel reports what has gathered as soon as the mark is down.
+      wait(patience.end())
     }
   }
 }
@@ -333,6 +369,7 @@ extension Connection {
     state = .closed
     loop.cancel(stallTimer)
     loop.cancel(ageTimer)
+    loop.cancel(patienceTimer)
     loop.unwatch(self, transport.socket.fd)
     pending.clear(keeping: 0)
   }

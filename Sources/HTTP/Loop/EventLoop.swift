@@ -61,6 +61,7 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  let sessionMemory = SessionMemory()
   /// Large buffers between messages.
   public var buffers: BufferPool
   public var codecs = Codecs()
