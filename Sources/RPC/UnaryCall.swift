@@ -102,7 +102,11 @@ internal import Synchronization
     if total > application.keptBufferBytesMax, used == nil, let large = application.loop.buffers.take(capacity: total) {
       stream.body = large
     }
-    if !stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill) {
+    let isFilled =
+      used == nil
+      ? stream.body.append(messageOf: byteCount, fill)
+      : stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill)
+    if !isFilled {
       stream.body.clear()
       return send(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"), on: stream)
     }
