@@ -63,8 +63,7 @@ extension CallHandler {
     self.stream = stream
     self.deadline = deadline
     compression = application.configuration.compression
-    assembler = MessageAssembler(
-      limit: application.configuration.messageBytesMax, coding: stream.head.messageCoding)
+    assembler = application.makeAssembler(coding: stream.head.messageCoding)
   }
 
   func start(_ streaming: any StreamingHandler) {
@@ -201,7 +200,11 @@ extension StreamingCall: StreamHandler {
     while at < bytes.byteCount, !isPaused, state.takesInput {
       if let failure = assembler.take(bytes, &at, from: &loop.buffers) { return fail(failure) }
       guard assembler.isComplete else { continue }
-      if assembler.isCompressed, let failure = assembler.decompress(with: &loop.codecs, &loop.buffers) { return fail(failure) }
+      if assembler.isCompressed,
+        let failure = assembler.decompress(with: &loop.codecs, &loop.buffers, room: stream?.bodyRoom ?? 0)
+      {
+        return fail(failure)
+      }
       handler?.received(assembler.takeMessage(), on: self)
     }
   }

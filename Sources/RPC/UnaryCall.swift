@@ -40,7 +40,7 @@ internal import Synchronization
 
   init(application: RPCApplication) {
     self.application = application
-    assembler = MessageAssembler(limit: application.configuration.messageBytesMax)
+    assembler = application.makeAssembler()
   }
 
   public var loop: EventLoop { application.loop }
@@ -229,15 +229,21 @@ extension UnaryCall: StreamHandler {
     guard state == .receiving else { return }
     if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
     if let deadline, deadline <= application.loop.now { return expire() }
-    if assembler.isCompressed,
-      let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers)
-    {
-      return fail(application.status(for: failure, on: stream))
-    }
+    if assembler.isCompressed, let failure = decompress(stream) { return fail(application.status(for: failure, on: stream)) }
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
     unsafe method!._withUnsafeGuaranteedRef { $0.unary!.handle(self) }
     if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
+  }
+
+  /// What comes out counts against the connection's share like what came in.
+  private func decompress(_ stream: HTTPStream) -> MessageAssembler.Failure? {
+    let before = assembler.receivedBytes, room = before + stream.bodyRoom
+    if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room) { return failure }
+    // There was room for it.
+    let after = assembler.receivedBytes
+    _ = stream.holdBody(max(0, after - before))
+    return nil
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {

@@ -454,6 +454,34 @@ private final class Held: UnaryHandler {
     }
   }
 
+  @Test func `what comes out of a compressed message has a limit of its own, and counts for its connection`() async throws {
+    let bomb = packed([UInt8](repeating: 0, count: 200_000), .gzip)
+    try await withServer(configure: { $0.decompressedBytesMax = 150_000 }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      send(peer, 1, "/test/Echo", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields["grpc-message"] == "SERVER: Received message larger than max (150001 vs. 150000)")
+    }
+    try await withServer(configure: { $0.http.limits.bodyBytesPerConnectionMax = 250_000 }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      send(peer, 1, "/test/Held", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let call = try await held.next()
+      #expect(call.message.byteCount == 200_000)
+      send(peer, 3, "/test/Echo", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let second = try peer.answer(on: 3)
+      #expect(second.fields["grpc-status"] == "8")
+      call.reply(byteCount: 0) { _ in }
+      let first = try peer.answer(on: 1)
+      #expect(first.fields["grpc-status"] == "0")
+      send(peer, 5, "/test/Held", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      try await held.next().reply(byteCount: 0) { _ in }
+      let third = try peer.answer(on: 5)
+      #expect(third.fields["grpc-status"] == "0")
+    }
+  }
+
   @Test func `an answer larger than may be sent is refused here`() async throws {
     try await withServer(configure: { $0.sentBytesMax = 100 }) { server, channel in
       await expect(.resourceExhausted, "SERVER: Sent message larger than max (101 vs. 100)") {
