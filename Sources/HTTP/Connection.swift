@@ -117,6 +117,8 @@ protocol ConnectionHost: AnyObject {
     return true
   }
 
+  final var bodyRoom: Int { max(0, limits.bodyBytesPerConnectionMax - bodyBytesHeld) }
+
   final func releaseBody(of stream: HTTPStream) { releaseBody(of: stream, stream.bodyBytesHeld) }
 
   final func releaseBody(of stream: HTTPStream, _ count: Int) {
