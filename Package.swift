@@ -91,9 +91,9 @@ let package = Package(
 
     // Tests mirror Sources.
     .target(
-      name: "TransportSupport", dependencies: ["CNGHTTP2"], path: "Tests/TransportSupport", swiftSettings: swift),
+      name: "TransportSupport", dependencies: ["CNGHTTP2", "COpenSSL"], path: "Tests/TransportSupport", swiftSettings: swift),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests", swiftSettings: swift),
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux"], path: "Tests/HTTPTests", swiftSettings: swift),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),

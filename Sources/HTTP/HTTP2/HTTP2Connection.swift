@@ -22,6 +22,8 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
+  /// A client's TLS, and to whom.
+  private var clientTLS: (tls: ClientTLS, endpoint: Endpoint)?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -81,12 +83,14 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   /// Starts connecting. `observer.connected` follows, or `closed`.
+  /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to endpoint: Endpoint, on loop: EventLoop, observer: any ConnectionObserver
+    to endpoint: Endpoint, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
       Transport(try Socket.connect(endpoint)), role: .client, state: .connecting, loop: loop, peer: endpoint.description,
       host: nil, observer: observer)
+    connection.clientTLS = tls.map { ($0, endpoint) }
     guard connection.makeSession(), connection.begin() else {
       throw SocketError(operation: "connect", address: endpoint.description, code: ENOMEM)
     }
@@ -110,6 +114,18 @@ public protocol ConnectionObserver: AnyObject {
   private var handle: OpaquePointer { unsafe sessionHandle! }
 
   override func connected() { observer?.connected(self) }
+
+  override func makeTLS() throws(TLSError) -> TLSSession? {
+    guard let (tls, endpoint) = clientTLS else { return nil }
+    clientTLS = nil
+    return try tls.session(to: endpoint, limits: limits)
+  }
+
+  override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    // RFC 9113 §3.2.
+    if role == .client, name != .http2 { return close("the server does not speak HTTP/2: ALPN gave \(name?.rawValue ?? "nothing")") }
+    unsafe super.secured(name, bytes)
+  }
 
   override func received(_ bytes: UnsafeRawBufferPointer) {
     isBusy = true

@@ -61,6 +61,9 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  let tls = TLSBuffers()
+  /// Failed handshakes that get a line in the log: anybody can make them.
+  var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
 
@@ -78,6 +81,7 @@ struct ReadyFlags: OptionSet {
     timers = TimerWheel(now: .now)
     unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
     outbox = Outbox()
+    tlsFailures = Budget(perSecond: 1, burst: 10, now: .now)
     buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)
     watch(self.wakeUp, self.wakeUp.socket.fd, .readable)
   }
