@@ -77,16 +77,12 @@ protocol ConnectionHost: AnyObject {
 
   // MARK: what a protocol says
 
-  /// A client's connection is ready: the socket and, if there is one, TLS.
-  func connected() {}
-
   /// A client's TLS; nil: plain.
   func makeTLS() throws(TLSError) -> TLSSession? { nil }
 
   /// The handshake of TLS is done, `protocol` is what ALPN agreed on, `bytes` came right behind it.
   func secured(_ protocol: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
-    connected()
-    if unsafe !bytes.isEmpty, state == .open { unsafe received(bytes) }
+    if unsafe !bytes.isEmpty { unsafe received(bytes) }
   }
 
   /// The handshake failed on `bytes`. What is put into the loop's `sealed` still goes out.
@@ -169,7 +165,6 @@ protocol ConnectionHost: AnyObject {
     }
     state = .open
     watch()
-    connected()
     flush()
   }
 

@@ -21,6 +21,8 @@ public struct StreamError: RawRepresentable, Hashable, Sendable {
   public static let cancelled = StreamError(rawValue: 0x8)
   /// RFC 9113 has no code for a connection that went away: the transport's own.
   public static let connectionLost = StreamError(rawValue: 0xffff_ffff)
+  /// A request that never left, the transport's own as well: the server cannot have seen it.
+  public static let unsent = StreamError(rawValue: 0xffff_fffe)
   public static let enhanceYourCalm = StreamError(rawValue: 0xb)
 }
 
@@ -76,6 +78,8 @@ extension HTTPApplication {
   var headIsFinal = false
   var isRemoteEnded = false
   var isSubmitted = false
+  /// Client: the request's head could not be sent.
+  var isUnsent = false
 
   /// A body in pieces: what waits, and what stands behind it.
   var isStreaming = false
@@ -185,6 +189,7 @@ extension HTTPApplication {
     headIsFinal = false
     isRemoteEnded = false
     isSubmitted = false
+    isUnsent = false
     if isStreaming {
       isStreaming = false
       queue.removeAll()

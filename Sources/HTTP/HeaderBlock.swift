@@ -10,8 +10,8 @@ internal import Glibc
 public enum KnownField: Int, Sendable {
   case method, scheme, authority, path, status
   case te, contentType, userAgent
-  case grpcTimeout, grpcEncoding, grpcStatus, grpcMessage
-  static let count = 12
+  case grpcTimeout, grpcEncoding, grpcAcceptEncoding, grpcStatus, grpcMessage
+  static let count = 13
 }
 
 @safe public struct HeaderBlock: ~Copyable {
@@ -23,7 +23,7 @@ public enum KnownField: Int, Sendable {
   private static let entryHead = 8
 
   private var storage = ByteBuffer()
-  private var known = InlineArray<12, Slice>(repeating: Slice())
+  private var known = InlineArray<13, Slice>(repeating: Slice())
   /// Size of the list as RFC 9113 §6.5.2 counts it.
   private(set) var listBytes = 0
 
@@ -38,6 +38,43 @@ public enum KnownField: Int, Sendable {
   mutating func append(
     _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int, limit: Int
   ) -> Bool {
+    unsafe append(name, nameCount, value, valueCount, limit: limit, lowercasing: false)
+  }
+
+  /// The same, its name in lower case whatever it came in.
+  mutating func append(lowercasing name: RawSpan, _ value: RawSpan, limit: Int) -> Bool {
+    append(name, value, limit: limit, lowercasing: true)
+  }
+
+  mutating func append(_ name: StaticString, _ value: RawSpan, limit: Int) -> Bool {
+    // A literal's bytes live for the whole process.
+    unsafe append(
+      RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)), value, limit: limit,
+      lowercasing: false)
+  }
+
+  mutating func append(_ name: StaticString, _ value: StaticString, limit: Int) -> Bool {
+    unsafe append(
+      name.utf8Start, name.utf8CodeUnitCount, value.utf8Start, value.utf8CodeUnitCount, limit: limit, lowercasing: false)
+  }
+
+  private mutating func append(_ name: RawSpan, _ value: RawSpan, limit: Int, lowercasing: Bool) -> Bool {
+    if name.isEmpty { return false }
+    // Both spans outlive the call; the name's start stands in for that of an empty value, which is not read.
+    return unsafe name.withUnsafeBytes { name in
+      unsafe value.withUnsafeBytes { value in
+        let nameBase = unsafe name.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        let valueBase = unsafe value.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        return unsafe append(nameBase, name.count, valueBase ?? nameBase, value.count, limit: limit, lowercasing: lowercasing)
+      }
+    }
+  }
+
+  @inline(__always)
+  private mutating func append(
+    _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int, limit: Int,
+    lowercasing: Bool
+  ) -> Bool {
     listBytes += nameCount + valueCount + 32
     if listBytes > limit { return false }
     let start = storage.count
@@ -46,9 +83,11 @@ public enum KnownField: Int, Sendable {
     guard let entry = unsafe storage.grow(by: size) else { return false }
     unsafe entry.storeBytes(of: UInt32(truncatingIfNeeded: nameCount), as: UInt32.self)
     unsafe entry.storeBytes(of: UInt32(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt32.self)
-    unsafe memcpy(entry + HeaderBlock.entryHead, name, nameCount)
-    unsafe memcpy(entry + HeaderBlock.entryHead + nameCount, value, valueCount)
-    if let field = unsafe KnownField(name, nameCount), known[field.rawValue].start == 0 {
+    let kept = unsafe (entry + HeaderBlock.entryHead).assumingMemoryBound(to: UInt8.self)
+    unsafe memcpy(kept, name, nameCount)
+    unsafe memcpy(kept + nameCount, value, valueCount)
+    if lowercasing { for i in 0..<nameCount { unsafe kept[i] = Ascii.lowercased(kept[i]) } }
+    if let field = unsafe KnownField(kept, nameCount), known[field.rawValue].start == 0 {
       known[field.rawValue] = Slice(start: UInt32(start + HeaderBlock.entryHead + nameCount), count: UInt32(valueCount))
     }
     return true
@@ -124,6 +163,7 @@ extension KnownField {
       default: field = match(.grpcMessage, "grpc-message")
       }
     case 13: field = match(.grpcEncoding, "grpc-encoding")
+    case 20: field = match(.grpcAcceptEncoding, "grpc-accept-encoding")
     default: field = nil
     }
     guard let field else { return nil }

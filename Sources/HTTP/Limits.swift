@@ -49,6 +49,15 @@ public struct Limits: Sendable {
   /// Response bytes that one connection may have waiting. Beyond: the connection is closed, its peer is not reading.
   public var writeBacklogBytesMax = 1 << 30
 
+  // HTTP/1.1. `headerListBytesMax` holds there too: for the list, and for the lines it came in.
+
+  /// A request's target. Beyond: 414. RFC 9112 §3 asks for 8000 bytes of request line at least.
+  public var targetBytesMax = 8_192
+  /// One request's body. Beyond: 413. On HTTP/1.1 a connection has one request at a time, so it is the same sum.
+  public var requestBodyBytesMax = Int(Int32.max) + (64 << 20)
+  /// Extensions of the chunks of one body, all together; nobody reads them. Beyond: 400.
+  public var chunkExtensionBytesMax = 4_096
+
   // Floods: frames that cost us work and the peer nothing. Budgets refill by the second; at zero: GOAWAY
   // ENHANCE_YOUR_CALM. A client may cancel every call it makes, so resets are counted generously.
 

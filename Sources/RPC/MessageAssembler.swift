@@ -1,16 +1,21 @@
-// The one message of a unary call, put together from however its bytes arrive.
+// Messages put together from however their bytes arrive.
 //
 //   [compressed: 1][length: 4, big endian][message: length]      (gRPC over HTTP/2, "Length-Prefixed-Message")
 //
 // A value: bytes go in, a failure or nothing comes out. Memory grows with what has arrived, not with what was announced.
+// A unary call has one message and uses `received` and `ended`; a streaming call goes from message to message:
+//
+//   take ─► isComplete? ─► (decompress) ─► takeMessage ─► take …
 public import HTTP
 
 public struct MessageAssembler: ~Copyable {
   public enum Failure: Hashable, Sendable {
-    /// The announced length is over the limit.
+    /// The announced length is over the limit, or what it decompresses to (then `length` is only the least it can be).
     case tooLarge(length: Int, limit: Int)
-    /// The compressed flag is set (1), or is no flag at all.
+    /// The compressed flag is set (1) without a coding that we know, or is no flag at all.
     case compressed(flag: UInt8)
+    /// A compressed message is damaged.
+    case corrupt(ContentCoding, Decompressor.Failure)
     /// A second message began.
     case secondMessage
     /// The stream ended before the message did.
@@ -27,14 +32,20 @@ public struct MessageAssembler: ~Copyable {
   static let smallLength = 16 << 10
 
   private let limit: Int
+  /// How messages with the compressed flag are compressed (`grpc-encoding`); nil: they may not be.
+  public var coding: ContentCoding?
   private var prefix: UInt64 = 0
   private var prefixReceived = 0
   private var length = 0
   private var buffer = ByteBuffer()
 
-  public init(limit: Int) { self.limit = limit }
+  /// - Parameter limit: bytes of a message, as it is sent and as it is after decompression.
+  public init(limit: Int, coding: ContentCoding? = nil) {
+    self.limit = limit
+    self.coding = coding
+  }
 
-  /// The message; whole once `ended` has returned nil.
+  /// The message; whole once `isComplete`, and plain once `decompress` has been called for a compressed one.
   public var message: RawSpan {
     @_lifetime(borrow self)
     get { buffer.bytes }
@@ -42,42 +53,89 @@ public struct MessageAssembler: ~Copyable {
 
   public var isComplete: Bool { prefixReceived == MessageAssembler.prefixCount && buffer.count == length }
 
+  /// The message at hand came with the compressed flag and has not been decompressed yet.
+  public var isCompressed: Bool { prefix >> 32 & 0xff == 1 && prefixReceived == MessageAssembler.prefixCount }
+
+  /// Nothing of a message has come yet.
+  public var isEmpty: Bool { prefixReceived == 0 }
+
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 
-  /// Takes bytes as they come; memory for a large message comes from `pool`.
+  /// Takes bytes as they come, of one message and no more; memory for a large message comes from `pool`.
   public mutating func received(_ bytes: RawSpan, from pool: inout BufferPool) -> Failure? {
     var at = 0
+    if let failure = take(bytes, &at, from: &pool) { return failure }
+    return at < bytes.byteCount ? .secondMessage : nil
+  }
+
+  /// Takes bytes from `at` on, up to the end of the message at most, and moves `at` behind them.
+  /// - Precondition: the message is not complete, or `takeMessage` has taken it.
+  public mutating func take(_ bytes: RawSpan, _ at: inout Int, from pool: inout BufferPool) -> Failure? {
     while prefixReceived < MessageAssembler.prefixCount, at < bytes.byteCount {
       prefix = prefix << 8 | UInt64(bytes[at])
       prefixReceived += 1
       at += 1
       if prefixReceived == MessageAssembler.prefixCount, let failure = announced(&pool) { return failure }
     }
-    let rest = bytes.byteCount - at
-    if rest == 0 { return nil }
-    let wanted = length - buffer.count
-    if rest > wanted { return .secondMessage }
-    if buffer.capacity < buffer.count + rest, !grow(to: capacity(for: buffer.count + rest), &pool) {
+    let more = min(bytes.byteCount - at, length - buffer.count)
+    if more == 0 { return nil }
+    if buffer.capacity < buffer.count + more, !grow(to: capacity(for: buffer.count + more), &pool) {
       return .outOfMemory(length: length)
     }
-    return buffer.append(bytes.extracting(at..<bytes.byteCount)) ? nil : .outOfMemory(length: length)
+    guard buffer.append(bytes.extracting(at..<at + more)) else { return .outOfMemory(length: length) }
+    at += more
+    return nil
   }
 
-  public func ended() -> Failure? {
-    if prefixReceived == 0 { return .missing }
-    if !isComplete {
-      return .truncated(
-        received: prefixReceived + buffer.count,
-        expected: MessageAssembler.prefixCount + (prefixReceived == MessageAssembler.prefixCount ? length : 0))
+  /// Why the bytes of a unary call may not end here; nil when they are one message.
+  public func ended() -> Failure? { prefixReceived == 0 ? .missing : endedBetweenMessages() }
+
+  /// Why the bytes of a stream may not end here.
+  public func endedBetweenMessages() -> Failure? {
+    if prefixReceived == 0 || isComplete { return nil }
+    return .truncated(
+      received: prefixReceived + buffer.count,
+      expected: MessageAssembler.prefixCount + (prefixReceived == MessageAssembler.prefixCount ? length : 0))
+  }
+
+  /// Makes a complete compressed message plain; does nothing to a plain one.
+  public mutating func decompress(with codecs: inout Codecs, _ pool: inout BufferPool) -> Failure? {
+    guard isCompressed, let coding else { return nil }
+    var plain = ByteBuffer()
+    // An empty message is empty in every coding, as gRPC C++ has it.
+    if length > 0 {
+      if length > MessageAssembler.smallLength / 4, let pooled = pool.take(capacity: min(limit, length * 4)) { plain = pooled }
+      if let failure = codecs.decompress(buffer.bytes, coding, into: &plain, limit: limit) {
+        pool.give(plain)
+        switch failure {
+        case .tooLarge: return .tooLarge(length: limit + 1, limit: limit)
+        case .outOfMemory: return .outOfMemory(length: length)
+        default: return .corrupt(coding, failure)
+        }
+      }
     }
+    length = plain.count
+    prefix = UInt64(UInt32(truncatingIfNeeded: length))
+    swap(&plain, &buffer)
+    if plain.capacity > MessageAssembler.smallLength { pool.give(plain) }
     return nil
+  }
+
+  /// Gives the complete message away and is ready for the next.
+  public mutating func takeMessage() -> ByteBuffer {
+    var taken = ByteBuffer()
+    swap(&taken, &buffer)
+    prefix = 0
+    prefixReceived = 0
+    length = 0
+    return taken
   }
 
   private mutating func announced(_ pool: inout BufferPool) -> Failure? {
     let flag = UInt8(truncatingIfNeeded: prefix >> 32)
     length = Int(prefix & 0xffff_ffff)
-    if flag != 0 { return .compressed(flag: flag) }
+    if flag != 0, flag != 1 || coding == nil { return .compressed(flag: flag) }
     if length > limit { return .tooLarge(length: length, limit: limit) }
     if !grow(to: min(length, MessageAssembler.trustedLength), &pool) { return .outOfMemory(length: length) }
     return nil
@@ -102,19 +160,10 @@ public struct MessageAssembler: ~Copyable {
       swap(&large, &buffer)
       pool.give(large)
     }
+    coding = nil
     prefix = 0
     prefixReceived = 0
     length = 0
     buffer.clear()
-  }
-}
-
-extension OutputRawSpan {
-  /// The five bytes before an uncompressed message.
-  @_lifetime(self: copy self)
-  mutating func appendPrefix(messageLength: Int) {
-    append(0 as UInt8)
-    // A fixed-width integer has no padding.
-    unsafe append(UInt32(truncatingIfNeeded: messageLength).bigEndian, as: UInt32.self)
   }
 }

@@ -123,6 +123,8 @@ final class RPCApplication: HTTPApplication {
       let encoding = stream.head.text(.grpcEncoding) ?? "identity"
       if flag != 1 || encoding == "identity" { return Status(.internal, "compressed flag \(flag) without grpc-encoding") }
       return Status(.unimplemented, "Compression algorithm '\(encoding)' not supported.")
+    case .corrupt(let coding, let reason):
+      return Status(.internal, "Unexpected error decompressing data for algorithm \(coding.rawValue): \(reason)")
     // gRPC's status table: "Request cardinality violation".
     case .secondMessage: return Status(.unimplemented, "more than one message in a unary request")
     case .truncated(let received, let expected):

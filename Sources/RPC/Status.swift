@@ -31,6 +31,8 @@ public struct Status: Error, Hashable, Sendable, CustomStringConvertible {
 
   public var code: Code
   public var message: String
+  /// An encoded google.rpc.Status, which travels beside code and message (`grpc-status-details-bin`); empty: none.
+  public var details: [UInt8] = []
 
   public init(_ code: Code, _ message: String = "") {
     self.code = code

@@ -118,10 +118,10 @@ let flags: [Flag] = [
   .ignored("mixed_precision", "string"), .ignored("skip_initialize_tpu", "bool"),
   .ignored("enable_grpc_healthcheck_service", "bool"),
 
-  .string("host", \.host, "address the TCP ports listen on; :: takes IPv6 and IPv4, 127.0.0.1 keeps to this machine"),
   .bool(
     "open_ports_after_models", \.openPortsAfterModels,
     "listen only once every configured model has a version available, as TensorFlow Serving does"),
+  .string("host", \.host, "address the TCP ports listen on; :: takes IPv6 and IPv4, 127.0.0.1 keeps to this machine"),
   .int(
     "load_wait_seconds", in: 0...86400, \.loadWaitSeconds,
     "longest time a request without a nearer deadline waits for a model that is still loading; 0 answers UNAVAILABLE at once"),

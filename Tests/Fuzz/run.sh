@@ -1,9 +1,9 @@
 #!/bin/bash
-# Fuzzes the parser with libFuzzer and AddressSanitizer, starting from Corpus/.
+# Fuzzes the parsers of messages and of HTTP/1.1 requests with libFuzzer and AddressSanitizer, starting from Corpus/.
 #
 #   Tests/Fuzz/run.sh [seconds for each entry, default 60] [entry ...]
 #
-# What makes it crash is left in Corpus/ENTRY/, where MessagesTests replays it from then on.
+# What makes it crash is left in Corpus/ENTRY/, where MessagesTests and HTTPTests replay it from then on.
 set -euo pipefail
 cd "$(dirname "$0")"
 SECONDS_EACH="${1:-60}"
@@ -15,23 +15,34 @@ FLAGS=(
   -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
   -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility -I "$BUILD"
 )
-OBJECTS=()
 module() {
-  swiftc "${FLAGS[@]}" -wmo -module-name "$1" -emit-module -emit-module-path "$BUILD/$1.swiftmodule" \
-    -emit-object -o "$BUILD/$1.o" "$2"/*.swift
-  OBJECTS+=("$BUILD/$1.o")
+  name="$1"
+  shift
+  swiftc "${FLAGS[@]}" -wmo -module-name "$name" -emit-module -emit-module-path "$BUILD/$name.swiftmodule" \
+    -emit-object -o "$BUILD/$name.o" "$@"
 }
-module Tensors ../../Sources/Tensors
-module Wire ../../Sources/Wire
-module Messages ../../Sources/Messages
-module FuzzEntries Entries
 # gold warns of each of AddressSanitizer's local symbols.
-swiftc "${FLAGS[@]}" Fuzzer.swift "${OBJECTS[@]}" -o "$BUILD/fuzzer" 2> >(grep -v 'Cannot export local symbol' >&2)
+link() { swiftc "${FLAGS[@]}" "$@" 2> >(grep -v 'Cannot export local symbol' >&2); }
+
+module Tensors ../../Sources/Tensors/*.swift
+module Wire ../../Sources/Wire/*.swift
+module Messages ../../Sources/Messages/*.swift
+module FuzzEntries Entries/*.swift
+link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,FuzzEntries}.o -o "$BUILD/fuzzer"
+
+# Of HTTP only what reads a request: that part needs no C library.
+module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock,Limits}.swift \
+  ../../Sources/HTTP/HTTP1/{Authority,Base64URL,ByteSet,RequestError,RequestParser,RequestParser+Fields}.swift
+module RequestReading -enable-testing ../HTTPTests/HTTP1/RequestReading.swift
+link RequestFuzzer.swift "$BUILD"/{HTTP,RequestReading}.o -o "$BUILD/request-fuzzer"
+
 for entry in "${@:-$(ls Corpus)}"; do
   for name in $entry; do
     echo "== $name"
     mkdir -p "$BUILD/found/$name"
-    FUZZ_ENTRY="$name" "$BUILD/fuzzer" "$BUILD/found/$name" "Corpus/$name" \
+    fuzzer=fuzzer
+    [ "$name" = HTTP1Request ] && fuzzer=request-fuzzer
+    FUZZ_ENTRY="$name" "$BUILD/$fuzzer" "$BUILD/found/$name" "Corpus/$name" \
       -max_total_time="$SECONDS_EACH" -max_len=4096 -artifact_prefix="Corpus/$name/" -print_final_stats=1 2>&1 |
       grep -E "ERROR|SUMMARY|Fatal|stat::number_of_executed_units|crash-|timeout-|oom-" || true
     if ls "Corpus/$name" | grep -qE '^(crash|timeout|oom)-'; then

@@ -274,7 +274,7 @@ private final class Held: UnaryHandler {
     var port = 0
     try await withServer { server, _ in port = server.ports[0] }
     var configuration = Channel.Configuration()
-    configuration.backoffBase = .milliseconds(20)
+    configuration.backoff = Backoff(base: .milliseconds(20))
     let channel = Channel(to: .tcp(host: "127.0.0.1", port: port), configuration: configuration)
     await expect(.unavailable) { try await channel.unary("/test/Echo", [1]) }
     var methods = MethodTable()

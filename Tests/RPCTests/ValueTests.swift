@@ -124,6 +124,81 @@ extension Array where Element == UInt8 {
     #expect(received <= 2 * 3_000_000)
   }
 
+  /// Feeds the pieces and takes message after message.
+  private func stream(_ pieces: [[UInt8]], limit: Int = 1 << 20, coding: ContentCoding? = nil) -> ([[UInt8]], MessageAssembler.Failure?) {
+    var pool = BufferPool(retainedMax: 1 << 20)
+    var codecs = Codecs()
+    var assembler = MessageAssembler(limit: limit, coding: coding)
+    var messages: [[UInt8]] = []
+    for piece in pieces {
+      var at = 0
+      while at < piece.count {
+        if let failure = span(piece, { assembler.take($0, &at, from: &pool) }) { return (messages, failure) }
+        guard assembler.isComplete else { continue }
+        if let failure = assembler.decompress(with: &codecs, &pool) { return (messages, failure) }
+        let message = assembler.takeMessage()
+        messages.append(unsafe message.bytes.withUnsafeBytes { unsafe Array($0) })
+      }
+    }
+    return (messages, assembler.endedBetweenMessages())
+  }
+
+  @Test func `a stream of messages cut anywhere is the same messages`() {
+    let messages: [[UInt8]] = [[1, 2, 3], [], [4], [], [], (0..<20).map { UInt8($0) }]
+    let whole = messages.flatMap { frame($0) }
+    for i in 0...whole.count {
+      for j in i...whole.count {
+        let (got, failure) = stream([Array(whole[..<i]), Array(whole[i..<j]), Array(whole[j...])])
+        #expect(got == messages && failure == nil, "cut at \(i) and \(j)")
+      }
+    }
+    let (got, failure) = stream(whole.map { [$0] })
+    #expect(got == messages && failure == nil)
+  }
+
+  @Test func `a stream may end between messages and nowhere else`() {
+    #expect(stream([]).1 == nil)
+    #expect(stream([frame([1])]).1 == nil)
+    #expect(stream([frame([1]) + [0]]).1 == .truncated(received: 1, expected: 5))
+    #expect(stream([frame([1]) + frame([1, 2]).dropLast()]).1 == .truncated(received: 6, expected: 7))
+  }
+
+  @Test(arguments: ContentCoding.allCases) func `compressed and plain messages mix`(_ coding: ContentCoding) {
+    var codecs = Codecs()
+    let plain = [UInt8](repeating: 9, count: 30_000)
+    var packed = ByteBuffer()
+    _ = span(plain) { codecs.compress($0, coding, into: &packed, limit: 1000) }
+    let bytes = unsafe packed.bytes.withUnsafeBytes { unsafe Array($0) }
+    let whole = frame(bytes, flag: 1) + frame([1]) + frame([], flag: 1) + frame(bytes, flag: 1)
+    let (got, failure) = stream([whole], coding: coding)
+    #expect(got == [plain, [1], [], plain] && failure == nil)
+    let (few, late) = stream(whole.map { [$0] }, limit: 29_999, coding: coding)
+    #expect(few.isEmpty && late == .tooLarge(length: 30_000, limit: 29_999))
+    #expect(stream([whole]).1 == .compressed(flag: 1))
+    #expect(stream([frame([], flag: 2)], coding: coding).1 == .compressed(flag: 2))
+    #expect(stream([frame(bytes.dropLast(), flag: 1)], coding: coding).1 == .corrupt(coding, .truncated(received: bytes.count - 1)))
+  }
+
+  @Test func `a message is sent compressed only when that is shorter`() {
+    var codecs = Codecs()
+    func sent(_ count: Int, _ compression: MessageCompression?, _ byte: (Int) -> UInt8) -> [UInt8] {
+      var buffer = ByteBuffer()
+      let isSent = buffer.append(messageOf: count, compressed: compression, with: &codecs) { output in
+        for i in 0..<count { output.append(byte(i)) }
+      }
+      #expect(isSent)
+      return unsafe buffer.bytes.withUnsafeBytes { unsafe Array($0) }
+    }
+    let gzip = MessageCompression(.gzip, bytesMin: 100)
+    #expect(sent(5, nil) { _ in 1 } == [0, 0, 0, 0, 5, 1, 1, 1, 1, 1])
+    #expect(sent(99, gzip) { _ in 1 } == [0, 0, 0, 0, 99] + [UInt8](repeating: 1, count: 99))
+    let packed = sent(5000, gzip) { _ in 1 }
+    #expect(packed[0] == 1 && packed.count < 100)
+    #expect(stream([packed], coding: .gzip).0 == [[UInt8](repeating: 1, count: 5000)])
+    let noise = sent(100, gzip) { UInt8(truncatingIfNeeded: $0 &* $0 &* 2_654_435_761 >> 7 &+ $0 &* 91) }
+    #expect(noise[0] == 0 && noise.count == 105)
+  }
+
   @Test func `an assembler used again remembers nothing`() {
     var pool = BufferPool(retainedMax: 0)
     var assembler = MessageAssembler(limit: 100)

@@ -105,6 +105,22 @@ internal import Glibc
     return true
   }
 
+  /// Offers `most` bytes of fresh memory to `fill`, which writes from their start and says how many it wrote.
+  mutating func append(atMost most: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
+    guard reserve(exactly: count + most), let base = unsafe base else { return false }
+    // reserve() made room for `most` bytes behind `count`.
+    let written = unsafe fill(UnsafeMutableRawBufferPointer(start: base + count, count: most))
+    precondition(written >= 0 && written <= most)
+    count += written
+    return true
+  }
+
+  /// Forgets the bytes behind the first `length`.
+  mutating func truncate(to length: Int) {
+    precondition(length <= count)
+    count = length
+  }
+
   /// Forgets the bytes; gives the memory back when it is more than `keeping`.
   public mutating func clear(keeping capacityMax: Int = .max) {
     count = 0

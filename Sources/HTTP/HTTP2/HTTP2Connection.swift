@@ -8,9 +8,13 @@ internal import Telemetry
 
 /// Told about a client's connection.
 public protocol ConnectionObserver: AnyObject {
+  /// The server has said its SETTINGS: it speaks HTTP/2, and `streamsMax` is its own.
   func connected(_ connection: HTTP2Connection)
-  /// The peer takes no new streams; those that it has will finish.
-  func goingAway(_ connection: HTTP2Connection)
+  /// The peer takes no new streams; those that it has will finish, unless they end with `.refused` right after this.
+  /// - Parameter text: GOAWAY's debug data.
+  func goingAway(_ connection: HTTP2Connection, _ error: StreamError, _ text: String)
+  /// A `ping` was answered.
+  func ponged(_ connection: HTTP2Connection)
   /// Every stream has been closed before this.
   func closed(_ connection: HTTP2Connection, _ reason: String)
 }
@@ -22,8 +26,7 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
-  /// A client's TLS, and to whom.
-  private var clientTLS: (tls: ClientTLS, endpoint: Endpoint)?
+  private var clientTLS: ClientTLS?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -45,6 +48,9 @@ public protocol ConnectionObserver: AnyObject {
   private var handshakeTimer = TimerID.none
   private var idleTimer = TimerID.none
   private var drainTimer = TimerID.none
+
+  /// Reads that brought bytes, counted for who wants to know whether the peer lives.
+  public private(set) var readCount: UInt64 = 0
 
   /// RFC 9113 §6.8: first announce, then, a round trip later, name the last stream.
   private enum Drain { case no, announced, named }
@@ -85,14 +91,14 @@ public protocol ConnectionObserver: AnyObject {
   /// Starts connecting. `observer.connected` follows, or `closed`.
   /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to endpoint: Endpoint, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
+    to address: SocketAddress, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
-      Transport(try Socket.connect(endpoint)), role: .client, state: .connecting, loop: loop, peer: endpoint.description,
+      Transport(try Socket.connect(address)), role: .client, state: .connecting, loop: loop, peer: address.description,
       host: nil, observer: observer)
-    connection.clientTLS = tls.map { ($0, endpoint) }
+    connection.clientTLS = tls
     guard connection.makeSession(), connection.begin() else {
-      throw SocketError(operation: "connect", address: endpoint.description, code: ENOMEM)
+      throw SocketError(operation: "connect", address: address.description, code: ENOMEM)
     }
     return connection
   }
@@ -113,13 +119,7 @@ public protocol ConnectionObserver: AnyObject {
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
 
-  override func connected() { observer?.connected(self) }
-
-  override func makeTLS() throws(TLSError) -> TLSSession? {
-    guard let (tls, endpoint) = clientTLS else { return nil }
-    clientTLS = nil
-    return try tls.session(to: endpoint, limits: limits)
-  }
+  override func makeTLS() throws(TLSError) -> TLSSession? { try clientTLS?.session(limits) }
 
   override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
     // RFC 9113 §3.2.
@@ -128,6 +128,7 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func received(_ bytes: UnsafeRawBufferPointer) {
+    readCount &+= 1
     isBusy = true
     let n = unsafe nghttp2_session_mem_recv(handle, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count)
     isBusy = false
@@ -256,21 +257,32 @@ public protocol ConnectionObserver: AnyObject {
     case FrameType.windowUpdate:
       return windowUpdates.charge(now: loop.now) ? SessionCode.ok : flooded("WINDOW_UPDATE frames")
     case FrameType.resetStream: return SessionCode.ok  // charged when the stream closes
-    case FrameType.goAway:
-      observer?.goingAway(self)
-      return SessionCode.ok
     case FrameType.settings where !hasHandshaken:
       hasHandshaken = true
       loop.cancel(handshakeTimer)
       handshakeTimer = .none
       armIdle()
+      observer?.connected(self)
       return SessionCode.ok
     case FrameType.ping where acknowledges:
       if drain == .announced { nameLastStream() }
+      observer?.ponged(self)
       return SessionCode.ok
     default:
       return control.charge(now: loop.now) ? SessionCode.ok : flooded("control frames")
     }
+  }
+
+  func goAway(_ error: StreamError, _ text: UnsafeRawBufferPointer) -> Int32 {
+    observer?.goingAway(self, error, unsafe String(decoding: text, as: UTF8.self))
+    return SessionCode.ok
+  }
+
+  /// A request that nghttp2 could not send any more; `streamClosed` follows.
+  func headersNotSent(_ id: Int32) -> Int32 {
+    guard role == .client, let stream = unsafe stream(id) else { return SessionCode.ok }
+    unsafe stream._withUnsafeGuaranteedRef { $0.isUnsent = true }
+    return SessionCode.ok
   }
 
   /// The peer makes work for nothing: GOAWAY and the end, for this connection only.
@@ -284,12 +296,13 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   func streamClosed(_ id: Int32, _ error: StreamError) -> Int32 {
-    if error != .none, error != .refused, !resets.charge(now: loop.now) { _ = flooded("stream resets") }
+    // A client resets its own streams as it likes, and a server can reset no more than it was sent.
+    if role == .server, error != .none, error != .refused, !resets.charge(now: loop.now) { _ = flooded("stream resets") }
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
     recentID = 0
     unsafe recent = nil
     // `streams` still holds it; remove() moves that reference to `finished`.
-    unsafe stream._withUnsafeGuaranteedRef { remove($0, error) }
+    unsafe stream._withUnsafeGuaranteedRef { remove($0, $0.isUnsent ? .unsent : error) }
     return SessionCode.ok
   }
 
@@ -512,25 +525,26 @@ public protocol ConnectionObserver: AnyObject {
 
   // MARK: requests
 
-  /// Opens a stream with `stream.body` behind its head; nil when this connection takes no more. `first` are the fields
-  /// that every request shares.
-  public func request(_ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, handler: any StreamHandler)
+  /// Opens a stream with `body` behind its head, and takes the body for as long as the stream is open. Nil when this
+  /// connection takes no more: the body stays. `first` are the fields that every request shares.
+  public func request(_ first: StaticFields, _ more: borrowing FieldList, body: inout ByteBuffer, handler: any StreamHandler)
     -> HTTPStream?
   {
-    request(first, more, body: body, isWhole: true, handler)
+    request(first, more, body: &body, isWhole: true, handler)
   }
 
   /// Opens a stream whose body follows by `write` and is closed by `end`.
   public func open(_ first: StaticFields, _ more: borrowing FieldList, handler: any StreamHandler) -> HTTPStream? {
-    request(first, more, body: ByteBuffer(), isWhole: false, handler)
+    var none = ByteBuffer()
+    return request(first, more, body: &none, isWhole: false, handler)
   }
 
   private func request(
-    _ first: StaticFields, _ more: borrowing FieldList, body: consuming ByteBuffer, isWhole: Bool, _ handler: any StreamHandler
+    _ first: StaticFields, _ more: borrowing FieldList, body: inout ByteBuffer, isWhole: Bool, _ handler: any StreamHandler
   ) -> HTTPStream? {
     guard state != .closed, mustClose == nil else { return nil }
     let stream = loop.takeStream()
-    stream.body = body
+    swap(&stream.body, &body)
     stream.handler = handler
     stream.isSubmitted = true
     stream.isStreaming = !isWhole
@@ -540,6 +554,7 @@ public protocol ConnectionObserver: AnyObject {
       unsafe nghttp2_submit_request(handle, nil, fields, count, &provider, pointer)
     }
     guard id > 0 else {
+      swap(&stream.body, &body)
       stream.handler = nil
       loop.giveBack(stream)
       return nil
@@ -548,6 +563,19 @@ public protocol ConnectionObserver: AnyObject {
     bodyBytesWaiting += stream.body.count
     markDirty()
     return stream
+  }
+
+  /// Streams that the server allows at a time; nghttp2 holds further requests back.
+  public var streamsMax: Int {
+    guard !isClosed else { return 0 }
+    return Int(unsafe nghttp2_session_get_remote_settings(handle, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
+  }
+
+  /// Asks whether the peer is there; `observer.ponged` when it is.
+  public func ping() {
+    guard state == .open else { return }
+    _ = unsafe nghttp2_submit_ping(handle, 0, nil)
+    markDirty()
   }
 
   // MARK: the end
@@ -594,7 +622,11 @@ public protocol ConnectionObserver: AnyObject {
 
   override func cleanUp(_ reason: String) {
     for timer in [handshakeTimer, idleTimer, drainTimer] { loop.cancel(timer) }
-    while let stream = streams.last { remove(stream, .connectionLost) }
+    while let stream = streams.last {
+      // nghttp2 knows a request from the moment its HEADERS are made.
+      let isUnsent = unsafe role == .client && nghttp2_session_get_stream_user_data(handle, stream.id) == nil
+      remove(stream, isUnsent ? .unsent : .connectionLost)
+    }
     answeredEarly = []
     unsafe recent = nil
     recentID = 0

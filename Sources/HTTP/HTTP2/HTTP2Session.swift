@@ -108,6 +108,11 @@ enum FrameFlag {
         case FrameType.data:
           return connection.dataComplete(
             head.stream_id, isEmpty: head.length == 0, end: head.flags & FrameFlag.endStream != 0)
+        case FrameType.goAway:
+          // The debug data is valid for the length of the callback.
+          let text = unsafe UnsafeRawBufferPointer(
+            start: frame!.pointee.goaway.opaque_data, count: frame!.pointee.goaway.opaque_data_len)
+          return unsafe connection.goAway(StreamError(rawValue: frame!.pointee.goaway.error_code), text)
         default:
           return connection.controlFrame(head.type, acknowledges: head.flags & FrameFlag.acknowledge != 0)
         }
@@ -118,6 +123,12 @@ enum FrameFlag {
     }
     unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, streamID, code, user in
       unsafe ownerOf(user) { $0.streamClosed(streamID, StreamError(rawValue: code)) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(table) { _, frame, _, user in
+      unsafe ownerOf(user) { connection in
+        let head = unsafe frame!.pointee.hd
+        return head.type == FrameType.headers ? connection.headersNotSent(head.stream_id) : SessionCode.ok
+      }
     }
     unsafe nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, length, source, user in
       unsafe ownerOf(user) { connection in

@@ -66,6 +66,7 @@ struct ReadyFlags: OptionSet {
   var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
+  public var codecs = Codecs()
 
   public convenience init(index: Int = 0, limits: Limits = Limits()) throws(SocketError) {
     self.init(

@@ -7,8 +7,18 @@ public struct SocketError: Error, Sendable, CustomStringConvertible {
   public let operation: String
   public let address: String
   public let code: Int32
+  /// What went wrong, where errno does not say it.
+  public let reason: String?
+
+  init(operation: String, address: String, code: Int32, reason: String? = nil) {
+    self.operation = operation
+    self.address = address
+    self.code = code
+    self.reason = reason
+  }
 
   public var description: String {
+    if let reason { return "\(operation) \(address): \(reason)" }
     // strerror's text is copied before anybody else can ask.
     let text = unsafe String(cString: strerror(code))
     return "\(operation) \(address): \(text) (errno \(code))"
@@ -91,49 +101,6 @@ extension Socket {
 }
 
 extension Socket {
-  /// One resolved address of an endpoint.
-  private struct Address {
-    var storage = sockaddr_storage()
-    var length: socklen_t = 0
-    var family: Int32 = 0
-  }
-
-  private static func resolve(_ endpoint: Endpoint, passive: Bool) throws(SocketError) -> [Address] {
-    switch endpoint {
-    case .unix(let path):
-      var address = Address()
-      address.family = AF_UNIX
-      // Both arguments live through the call; a path that is too long gives length 0.
-      unsafe address.length = clinux_unix_address(&address.storage, path)
-      if address.length == 0 { throw SocketError(operation: "address", address: endpoint.description, code: ENAMETOOLONG) }
-      return [address]
-    case .tcp(let host, let port):
-      guard (0...65535).contains(port) else {
-        throw SocketError(operation: "address", address: endpoint.description, code: EINVAL)
-      }
-      var hints = unsafe addrinfo()
-      unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-      unsafe hints.ai_flags = passive ? AI_PASSIVE : 0
-      var list: UnsafeMutablePointer<addrinfo>?
-      // The list is read and freed below, within this function.
-      guard unsafe getaddrinfo(host, String(port), &hints, &list) == 0 else {
-        throw SocketError(operation: "resolve", address: endpoint.description, code: EADDRNOTAVAIL)
-      }
-      defer { unsafe freeaddrinfo(list) }
-      var addresses: [Address] = []
-      var next = unsafe list
-      while let entry = unsafe next {
-        var address = Address()
-        unsafe address.family = entry.pointee.ai_family
-        unsafe address.length = entry.pointee.ai_addrlen
-        unsafe memcpy(&address.storage, entry.pointee.ai_addr, Int(entry.pointee.ai_addrlen))
-        addresses.append(address)
-        unsafe next = entry.pointee.ai_next
-      }
-      return addresses
-    }
-  }
-
   private static func open(_ family: Int32, _ endpoint: Endpoint) throws(SocketError) -> Socket {
     let fd = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard fd >= 0 else { throw SocketError(operation: "socket", address: endpoint.description, code: errno) }
@@ -143,15 +110,14 @@ extension Socket {
   /// A listening socket. With `shared`, others of this process may listen on the same port and the kernel spreads
   /// connections over them.
   static func listen(_ endpoint: Endpoint, shared: Bool) throws(SocketError) -> Socket {
-    let address = try resolve(endpoint, passive: true)[0]
+    let address = try SocketAddress.resolve(endpoint, passive: true)[0]
     if case .unix(let path) = endpoint { unlinkSocket(path) }
     let listener = try open(address.family, endpoint)
-    var storage = address.storage
     if case .tcp = endpoint {
       _ = clinux_set_option(listener.fd, SOL_SOCKET, SO_REUSEADDR, 1)
       if shared { _ = clinux_set_option(listener.fd, SOL_SOCKET, SO_REUSEPORT, 1) }
     }
-    guard unsafe clinux_bind(listener.fd, &storage, address.length) == 0 else {
+    guard unsafe address.withStorage({ unsafe clinux_bind(listener.fd, $0, $1) }) == 0 else {
       throw SocketError(operation: "bind", address: endpoint.description, code: errno)
     }
     guard Glibc.listen(listener.fd, 4096) == 0 else {
@@ -167,18 +133,17 @@ extension Socket {
   }
 
   /// Starts a connection; it is established (or refused) when the socket becomes writable.
-  static func connect(_ endpoint: Endpoint) throws(SocketError) -> Socket {
-    var failure = SocketError(operation: "connect", address: endpoint.description, code: EADDRNOTAVAIL)
-    for address in try resolve(endpoint, passive: false) {
-      let socket = try open(address.family, endpoint)
-      var storage = address.storage
-      if unsafe clinux_connect(socket.fd, &storage, address.length) == 0 || errno == EINPROGRESS {
-        if case .tcp = endpoint { socket.disableNagle() }
-        return socket
-      }
-      failure = SocketError(operation: "connect", address: endpoint.description, code: errno)
+  static func connect(_ address: SocketAddress) throws(SocketError) -> Socket {
+    let fd = socket(address.family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard fd >= 0 else { throw SocketError(operation: "socket", address: address.description, code: errno) }
+    let socket = Socket(owning: fd)
+    // A Unix socket whose queue is full says EAGAIN: to us a server that is not there, tried again after the back-off.
+    let code = unsafe address.withStorage { unsafe clinux_connect(fd, $0, $1) == 0 ? 0 : errno }
+    guard code == 0 || code == EINPROGRESS else {
+      throw SocketError(operation: "connect", address: address.description, code: code)
     }
-    throw failure
+    if address.family != AF_UNIX { socket.disableNagle() }
+    return socket
   }
 
   func accept() -> (fd: Int32, peer: String, error: Int32) {
@@ -187,16 +152,7 @@ extension Socket {
     // The kernel writes at most `length` bytes of the address.
     let fd = unsafe clinux_accept(self.fd, &address, &length)
     if fd < 0 { return (-1, "", errno) }
-    return (fd, describe(&address, length), 0)
-  }
-
-  private func describe(_ address: inout sockaddr_storage, _ length: socklen_t) -> String {
-    let capacity = 64
-    return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 2 * capacity) { text in
-      let host = text.baseAddress!, port = unsafe host + capacity
-      unsafe clinux_describe(&address, length, host, capacity, port, capacity)
-      return unsafe host[0] == 0 ? "unix" : String(cString: host) + ":" + String(cString: port)
-    }
+    return (fd, SocketAddress.describe(&address, length), 0)
   }
 
   func disableNagle() { _ = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }

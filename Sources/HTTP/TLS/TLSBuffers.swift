@@ -19,21 +19,15 @@ internal import CLinux
 /// How a client speaks TLS to a server.
 public struct ClientTLS: Sendable {
   public let certificates: CertificateStore
-  /// The name (or address) in the server's certificate, if it is not that of the endpoint.
-  public var serverName: String?
+  /// The name (or address) that the server's certificate must have.
+  public let serverName: String
 
-  public init(_ certificates: CertificateStore, serverName: String? = nil) {
+  public init(_ certificates: CertificateStore, serverName: String) {
     self.certificates = certificates
     self.serverName = serverName
   }
 
-  func session(to endpoint: Endpoint, limits: Limits) throws(TLSError) -> TLSSession {
-    let name: String
-    switch endpoint {
-    case .tcp(let host, _): name = serverName ?? host
-    // As gRPC names the other end of a Unix socket.
-    case .unix: name = serverName ?? "localhost"
-    }
-    return try TLSSession.make(certificates.current, server: name, limits: limits)
+  func session(_ limits: Limits) throws(TLSError) -> TLSSession {
+    try TLSSession.make(certificates.current, server: serverName, limits: limits)
   }
 }

@@ -1,0 +1,37 @@
+/// The compressors and decompressors of one loop: made when one is first needed, used again for every message after it.
+@safe public struct Codecs: ~Copyable {
+  private var deflater: Compressor?
+  private var gzipper: Compressor?
+  private var inflater: Decompressor?
+  private var gunzipper: Decompressor?
+
+  public init() {}
+
+  /// See `Compressor.compress`; false as well when there is no memory for zlib.
+  public mutating func compress(_ input: RawSpan, _ coding: ContentCoding, into output: inout ByteBuffer, limit: Int) -> Bool {
+    switch coding {
+    case .deflate:
+      if deflater == nil { deflater = Compressor(.deflate) }
+      return deflater?.compress(input, into: &output, limit: limit) ?? false
+    case .gzip:
+      if gzipper == nil { gzipper = Compressor(.gzip) }
+      return gzipper?.compress(input, into: &output, limit: limit) ?? false
+    }
+  }
+
+  /// See `Decompressor.decompress`.
+  public mutating func decompress(
+    _ input: RawSpan, _ coding: ContentCoding, into output: inout ByteBuffer, limit: Int
+  ) -> Decompressor.Failure? {
+    switch coding {
+    case .deflate:
+      if inflater == nil { inflater = Decompressor(.deflate) }
+      if inflater == nil { return .outOfMemory }
+      return inflater!.decompress(input, into: &output, limit: limit)
+    case .gzip:
+      if gunzipper == nil { gunzipper = Decompressor(.gzip) }
+      if gunzipper == nil { return .outOfMemory }
+      return gunzipper!.decompress(input, into: &output, limit: limit)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// One message there, one back. The request stays with the stream that sends it and comes back for the next attempt.
+internal import HTTP
+
+/// The answer to a call: its message and what came around it.
+@safe public final class Response: @unchecked Sendable {
+  // Filled on the loop before the answer is handed out, read-only afterwards.
+  private var assembler: MessageAssembler
+  public let metadata: [(name: String, value: String)]
+  public let trailers: [(name: String, value: String)]
+
+  init(_ assembler: consuming MessageAssembler, metadata: [(String, String)], trailers: [(String, String)]) {
+    self.assembler = assembler
+    self.metadata = metadata
+    self.trailers = trailers
+  }
+
+  /// The message's bytes, without the prefix.
+  public var message: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(assembler.message, borrowing: self) }
+  }
+
+  public var bytes: [UInt8] { unsafe message.withUnsafeBytes { unsafe Array($0) } }
+}
+
+final class UnaryClientCall: ClientCall, @unchecked Sendable {
+  typealias Completion = @Sendable (Result<Response, Status>) -> Void
+
+  private let completion: Completion
+  private var body: ByteBuffer
+  private var assembler: MessageAssembler
+  private var metadata: [(String, String)] = []
+
+  init(
+    _ path: String, _ body: consuming ByteBuffer, _ options: CallOptions, _ core: ChannelCore,
+    _ completion: @escaping Completion
+  ) {
+    self.completion = completion
+    self.body = body
+    assembler = MessageAssembler(limit: core.configuration.responseBytesMax)
+    super.init(path, options, core)
+  }
+
+  override func open(on connection: HTTP2Connection, _ first: StaticFields, _ fields: borrowing FieldList) -> HTTPStream? {
+    connection.request(first, fields, body: &body, handler: self)
+  }
+
+  override func rewind(_ stream: HTTPStream?) {
+    if let stream { swap(&stream.body, &body) }
+    assembler.reset(keeping: 0, into: &loop.buffers)
+  }
+
+  override func began(_ head: borrowing HeaderBlock) { metadata = head.fields }
+
+  override func received(_ bytes: RawSpan) {
+    guard let wrong = assembler.received(bytes, from: &loop.buffers) else { return }
+    switch wrong {
+    case .tooLarge(let length, let limit):
+      giveUp(Status(.resourceExhausted, "CLIENT: Received message larger than max (\(length) vs. \(limit))"))
+    case .outOfMemory(let length): giveUp(Status(.resourceExhausted, "no memory for a message of \(length) bytes"))
+    case .compressed: giveUp(Status(.internal, "compressed response without an encoding we asked for"))
+    default: giveUp(Status(.internal, "malformed response: \(wrong)"))
+    }
+  }
+
+  override func completed() -> Status? { assembler.ended().map { Status(.internal, "incomplete response: \($0)") } }
+
+  override func finished(_ status: Status, _ stream: HTTPStream?) {
+    guard status.code == .ok, let stream else { return completion(.failure(status)) }
+    var taken = MessageAssembler(limit: 0)
+    swap(&taken, &assembler)
+    completion(.success(Response(taken, metadata: metadata, trailers: stream.trailers.fields)))
+  }
+}

@@ -1,0 +1,54 @@
+// A message as it is sent: its prefix, and its bytes, compressed when that is wanted and worth it.
+public import HTTP
+
+extension OutputRawSpan {
+  /// The five bytes before a message.
+  @_lifetime(self: copy self)
+  mutating func appendPrefix(messageLength: Int, isCompressed: Bool = false) {
+    append(isCompressed ? 1 : 0 as UInt8)
+    // A fixed-width integer has no padding.
+    unsafe append(UInt32(truncatingIfNeeded: messageLength).bigEndian, as: UInt32.self)
+  }
+}
+
+/// How the messages of a call are sent.
+public struct MessageCompression: Hashable, Sendable {
+  public var coding: ContentCoding
+  /// Shorter messages are sent as they are: they gain nothing, and a packet is a packet.
+  public var bytesMin: Int
+
+  public init(_ coding: ContentCoding, bytesMin: Int = 1024) {
+    self.coding = coding
+    self.bytesMin = bytesMin
+  }
+}
+
+extension ByteBuffer {
+  /// Appends a message, prefix first, its `byteCount` bytes written by `fill`.
+  /// - Returns: false when there is no memory or the message does not fit 32 bits; the buffer is then as it was.
+  mutating func append(messageOf byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> Bool {
+    if byteCount < 0 || byteCount > Int(UInt32.max) { return false }
+    return append(byteCount: MessageAssembler.prefixCount + byteCount) { output in
+      output.appendPrefix(messageLength: byteCount)
+      fill(&output)
+    }
+  }
+
+  /// Appends a message, prefix first, compressed if that makes it shorter.
+  mutating func append(
+    messageOf byteCount: Int, compressed compression: MessageCompression?, with codecs: inout Codecs,
+    _ fill: (inout OutputRawSpan) -> Void
+  ) -> Bool {
+    guard let compression, byteCount >= compression.bytesMin, byteCount <= Int(UInt32.max) else {
+      return append(messageOf: byteCount, fill)
+    }
+    var plain = ByteBuffer(), packed = ByteBuffer()
+    guard plain.append(byteCount: byteCount, fill) else { return false }
+    let isShorter = codecs.compress(plain.bytes, compression.coding, into: &packed, limit: byteCount - 1)
+    if isShorter { swap(&packed, &plain) }
+    let length = plain.count
+    guard reserve(count + MessageAssembler.prefixCount + length) else { return false }
+    return append(byteCount: MessageAssembler.prefixCount) { $0.appendPrefix(messageLength: length, isCompressed: isShorter) }
+      && append(plain.bytes)
+  }
+}
