@@ -59,6 +59,12 @@ public struct MessageAssembler: ~Copyable {
   /// Nothing of a message has come yet.
   public var isEmpty: Bool { prefixReceived == 0 }
 
+  /// Bytes of the message at hand that have come, prefix included.
+  public var receivedBytes: Int { prefixReceived + buffer.count }
+
+  /// What is known to be still to come of the message that has begun.
+  public var missingBytes: Int { length - buffer.count }
+
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 
