@@ -235,6 +235,8 @@ enum Quantum {
   static let writesPerTurn = 8
   /// Bodies at least this long are written from where they stand; shorter ones are copied beside their headers.
   static let gatherBytes = 4096
+  /// What a loop keeps of the buffer for sealed records: a full outbox, its last frame and the records' heads.
+  static let sealedBytesKept = 512 << 10
   /// Accepts per readable event.
   static let acceptsPerTurn = 64
   /// How long accepting pauses when the process has no descriptor left.

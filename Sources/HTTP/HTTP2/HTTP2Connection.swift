@@ -26,6 +26,7 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
+  private var clientTLS: ClientTLS?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -104,12 +105,14 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   /// Starts connecting. `observer.connected` follows, or `closed`.
+  /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to address: SocketAddress, on loop: EventLoop, observer: any ConnectionObserver
+    to address: SocketAddress, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
       Transport(try Socket.connect(address)), role: .client, state: .connecting, loop: loop, peer: address.description,
       host: nil, observer: observer)
+    connection.clientTLS = tls
     guard connection.makeSession(), connection.begin() else {
       throw SocketError(operation: "connect", address: address.description, code: ENOMEM)
     }
@@ -131,6 +134,14 @@ public protocol ConnectionObserver: AnyObject {
 
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
+
+  override func makeTLS() throws(TLSError) -> TLSSession? { try clientTLS?.session(limits) }
+
+  override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    // RFC 9113 §3.2.
+    if role == .client, name != .http2 { return close("the server does not speak HTTP/2: ALPN gave \(name?.rawValue ?? "nothing")") }
+    unsafe super.secured(name, bytes)
+  }
 
   override func received(_ bytes: UnsafeRawBufferPointer) {
     readCount &+= 1

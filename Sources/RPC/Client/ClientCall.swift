@@ -142,7 +142,8 @@ public class ClientCall: @unchecked Sendable, Waiting {
     if let compression = options.compression { core.fields.append("grpc-encoding", compression.coding.rawValue) }
     core.fields.append("grpc-accept-encoding", "identity,deflate,gzip")
     options.metadata.append(to: &core.fields)
-    guard let stream = open(on: connection, ClientFields.shared.http, core.fields) else { return false }
+    let first = core.tls == nil ? ClientFields.shared.http : ClientFields.shared.https
+    guard let stream = open(on: connection, first, core.fields) else { return false }
     self.stream = stream
     self.link = link
     link.callBegan()
