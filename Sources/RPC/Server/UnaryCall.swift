@@ -32,6 +32,7 @@ internal import Synchronization
     var compression: MessageCompression?
     var initialMetadata = Metadata()
     var trailingMetadata = Metadata()
+    var isMessageCompressed = false
     init(_ compression: MessageCompression?) { self.compression = compression }
   }
 
@@ -50,6 +51,9 @@ internal import Synchronization
     @_lifetime(borrow self)
     get { unsafe _overrideLifetime(assembler.message, borrowing: self) }
   }
+
+  /// The client sent the message compressed.
+  public var isMessageCompressed: Bool { extras?.isMessageCompressed ?? false }
 
   /// Nobody waits for an answer.
   public var isCancelled: Bool { epoch.load(ordering: .relaxed) & 1 != 0 }
@@ -181,6 +185,8 @@ internal import Synchronization
     if stream.head.has(.grpcEncoding) { assembler.coding = stream.head.messageCoding }
     state = .receiving
     self.deadline = deadline
+    // Nothing can begin before the whole request is here.
+    stream.expectsBytes = true
     if let deadline { timer = application.loop.schedule(at: deadline, self) }
   }
 
@@ -223,13 +229,17 @@ extension UnaryCall: StreamHandler {
       return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
     if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
+    stream.bytesExpected = assembler.missingBytes
   }
 
   public func ended(_ stream: HTTPStream) {
     guard state == .receiving else { return }
     if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
     if let deadline, deadline <= application.loop.now { return expire() }
-    if assembler.isCompressed, let failure = decompress(stream) { return fail(application.status(for: failure, on: stream)) }
+    if assembler.isCompressed {
+      withExtras { $0.isMessageCompressed = true }
+      if let failure = decompress(stream) { return fail(application.status(for: failure, on: stream)) }
+    }
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
     unsafe method!._withUnsafeGuaranteedRef { $0.unary!.handle(self) }
@@ -240,10 +250,12 @@ extension UnaryCall: StreamHandler {
   private func decompress(_ stream: HTTPStream) -> MessageAssembler.Failure? {
     let before = assembler.receivedBytes, room = before + stream.bodyRoom
     if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room) { return failure }
-    // There was room for it.
     let after = assembler.receivedBytes
-    _ = stream.holdBody(max(0, after - before))
-    return nil
+    return after <= before || stream.holdBody(after - before) ? nil : .outOfMemory(length: after)
+  }
+
+  public func starved(_ stream: HTTPStream) {
+    if state == .receiving { fail(Status(.deadlineExceeded, "the request came too slowly")) }
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {

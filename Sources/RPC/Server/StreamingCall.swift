@@ -49,6 +49,9 @@ extension CallHandler {
   /// What this call has claimed of its connection's share.
   private var held = 0
 
+  /// The client sent the message delivered last compressed.
+  public private(set) var isMessageCompressed = false
+
   /// The coding that the head announced.
   private var coding: ContentCoding?
 
@@ -200,7 +203,8 @@ extension StreamingCall: StreamHandler {
     while at < bytes.byteCount, !isPaused, state.takesInput {
       if let failure = assembler.take(bytes, &at, from: &loop.buffers) { return fail(failure) }
       guard assembler.isComplete else { continue }
-      if assembler.isCompressed,
+      isMessageCompressed = assembler.isCompressed
+      if isMessageCompressed,
         let failure = assembler.decompress(with: &loop.codecs, &loop.buffers, room: stream?.bodyRoom ?? 0)
       {
         return fail(failure)
