@@ -7,6 +7,8 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
   let loop: EventLoop
   let authority: String
   let userAgent: String
+  /// Nil: plain.
+  let tls: ClientTLS?
   /// Whether another look-up could give other addresses.
   private let hasNames: Bool
 
@@ -40,6 +42,7 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
     self.configuration = configuration
     self.loop = loop
     authority = configuration.authority ?? target.authority
+    tls = configuration.tls.map { ClientTLS($0, serverName: configuration.tlsServerName ?? target.serverName) }
     userAgent = (configuration.userAgentPrefix.map { $0 + " " } ?? "") + "grpc-swift-martlet/1"
     hasNames = target.endpoints.contains { endpoint in
       if case .tcp(let host, let port) = endpoint { SocketAddress(numeric: host, port: port) == nil } else { false }

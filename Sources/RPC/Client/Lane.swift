@@ -174,7 +174,7 @@ final class Link: ConnectionObserver, TimerTarget {
     self.lane = lane
     self.core = core
     loop = core.loop
-    connection = try HTTP2Connection.connect(to: address, on: core.loop, observer: self)
+    connection = try HTTP2Connection.connect(to: address, tls: core.tls, on: core.loop, observer: self)
     core.opened(self)
   }
 

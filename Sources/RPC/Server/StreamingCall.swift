@@ -194,6 +194,7 @@ extension StreamingCall: StreamHandler {
       return breakOff(Status(.resourceExhausted, "no memory for \(bytes.byteCount - at) bytes that wait"))
     }
     hold()
+    stream.bytesExpected = isPaused || !state.takesInput ? 0 : assembler.missingBytes
   }
 
   /// Takes messages out of `bytes`, from `at` on, as long as the handler wants them.

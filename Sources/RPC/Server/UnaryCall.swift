@@ -229,7 +229,7 @@ extension UnaryCall: StreamHandler {
       return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
     if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
-    stream.bytesExpected = assembler.missingBytes
+    stream.bytesExpected = state == .receiving ? assembler.missingBytes : 0
   }
 
   public func ended(_ stream: HTTPStream) {
