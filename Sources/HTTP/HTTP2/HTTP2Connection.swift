@@ -26,6 +26,7 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
+  private var clientTLS: ClientTLS?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -86,7 +87,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// False: no memory.
   private func makeSession() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    guard let made = HTTP2Session(role, limits: limits, memory: loop.sessionMemory, owner: self) else { return false }
     unsafe sessionHandle = made.handle
     session = consume made
     return true
@@ -104,12 +105,14 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   /// Starts connecting. `observer.connected` follows, or `closed`.
+  /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to address: SocketAddress, on loop: EventLoop, observer: any ConnectionObserver
+    to address: SocketAddress, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
       Transport(try Socket.connect(address)), role: .client, state: .connecting, loop: loop, peer: address.description,
       host: nil, observer: observer)
+    connection.clientTLS = tls
     guard connection.makeSession(), connection.begin() else {
       throw SocketError(operation: "connect", address: address.description, code: ENOMEM)
     }
@@ -132,6 +135,14 @@ public protocol ConnectionObserver: AnyObject {
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
 
+  override func makeTLS() throws(TLSError) -> TLSSession? { try clientTLS?.session(limits) }
+
+  override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    // RFC 9113 §3.2.
+    if role == .client, name != .http2 { return close("the server does not speak HTTP/2: ALPN gave \(name?.rawValue ?? "nothing")") }
+    unsafe super.secured(name, bytes)
+  }
+
   override func received(_ bytes: UnsafeRawBufferPointer) {
     readCount &+= 1
     isBusy = true
@@ -147,6 +158,18 @@ public protocol ConnectionObserver: AnyObject {
     } else if role == .server, lookTimer == .none, !streams.isEmpty || openHeader != 0 {
       lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
     }
+  }
+
+  /// Of the stream that bytes came for last. The peer may have to wait for a window of ours meanwhile: it is told of new
+  /// room when half is used, so what it can always send is half a window.
+  override var bytesExpected: Int {
+    guard let recent = unsafe recent else { return 0 }
+    let expected = unsafe recent._withUnsafeGuaranteedRef { $0.bytesExpected }
+    if expected == 0 { return 0 }
+    let windows = unsafe min(
+      nghttp2_session_get_effective_local_window_size(handle),
+      nghttp2_session_get_stream_effective_local_window_size(handle, recentID))
+    return min(expected, Int(windows) / 2)
   }
 
   // MARK: streams
