@@ -61,6 +61,8 @@ protocol ConnectionHost: AnyObject {
   private var stallTimer = TimerID.none
   private var ageTimer = TimerID.none
   private var isOld = false
+  private var patience = Patience()
+  private var patienceTimer = TimerID.none
   private var bodyBytesHeld = 0
   /// Who has our transport now.
   private var successor: Connection?
@@ -98,6 +100,9 @@ protocol ConnectionHost: AnyObject {
   /// Bytes from the peer, valid for this call.
   func received(_ bytes: UnsafeRawBufferPointer) {}
 
+  /// How many more bytes must come before the protocol can do anything with them; zero: any byte may matter.
+  var bytesExpected: Int { 0 }
+
   /// The peer sends no more.
   func inputEnded() { close("the peer closed the connection") }
 
@@ -133,6 +138,8 @@ protocol ConnectionHost: AnyObject {
     stream.bodyBytesHeld += count
     return true
   }
+
+  final var bodyRoom: Int { max(0, limits.bodyBytesPerConnectionMax - bodyBytesHeld) }
 
   final func releaseBody(of stream: HTTPStream) { releaseBody(of: stream, stream.bodyBytesHeld) }
 
@@ -203,15 +210,34 @@ protocol ConnectionHost: AnyObject {
   }
 
   private func read() {
-    // The loop's buffer is ours until we return to the loop.
-    switch unsafe transport.socket.read(into: loop.readBuffer) {
-    case .bytes(let n):
-      let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
-      guard let tls = transport.tls else { return unsafe take(bytes) }
-      unsafe state == .handshaking ? handshake(tls, bytes) : takeSealed(tls, bytes)
-    case .wouldBlock: break
-    case .end: inputStopped()
-    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    for _ in 0..<Quantum.readsPerTurn {
+      // The loop's buffer is ours until we return to the loop.
+      switch unsafe transport.socket.read(into: loop.readBuffer) {
+      case .bytes(let n):
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
+        if let tls = transport.tls { return unsafe state == .handshaking ? handshake(tls, bytes) : takeSealed(tls, bytes) }
+        unsafe take(bytes)
+        if n < Quantum.patientFromBytes, !patience.isWaiting { return }
+        if state != .open || !isReading { return }
+        let expected = bytesExpected
+        if unsafe n == loop.readBuffer.count, expected > 0 { continue }
+        return wait(patience.read(n, expecting: expected))
+      case .wouldBlock: return
+      case .end: return inputStopped()
+      case .failed(let code): return close(SocketError(operation: "read", address: peer, code: code).description)
+      }
+    }
+  }
+
+  /// Sets the socket's low-water mark, and the timer that looks after it.
+  private func wait(_ mark: Int?) {
+    guard let mark else { return }
+    transport.socket.setLowWaterMark(mark)
+    if mark == 1 {
+      loop.cancel(patienceTimer)
+      patienceTimer = .none
+    } else if patienceTimer == .none {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
     }
   }
 
@@ -224,6 +250,7 @@ protocol ConnectionHost: AnyObject {
 
   public func timerFired(_ timer: TimerID) {
     if timer == ageTimer { return grewOld() }
+    if timer == patienceTimer { return checkPatience() }
     guard timer == stallTimer else { return }
     if bytesWrittenSinceStallCheck < limits.answerBytesPerStallMin {
       return close("the peer read \(bytesWrittenSinceStallCheck) bytes in \(limits.writeStallMilliseconds) ms")
@@ -239,6 +266,16 @@ protocol ConnectionHost: AnyObject {
     startDrain()
     if state == .open, limits.connectionAgeGraceMilliseconds > 0 {
       ageTimer = loop.schedule(afterMilliseconds: limits.connectionAgeGraceMilliseconds, self)
+    }
+  }
+
+  private func checkPatience() {
+    patienceTimer = .none
+    if patience.checked() {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
+    } else {
+      // The kernel reports what has gathered as soon as the mark is down.
+      wait(patience.end())
     }
   }
 }
@@ -471,6 +508,7 @@ extension Connection {
     state = .closed
     loop.cancel(stallTimer)
     loop.cancel(ageTimer)
+    loop.cancel(patienceTimer)
     loop.unwatch(self, transport.socket.fd)
     pending.clear(keeping: 0)
   }

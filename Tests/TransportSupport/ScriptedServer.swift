@@ -43,6 +43,8 @@ internal import Dispatch
     try peer.fill(ScriptedPeer.preface.count)
     peer.input.removeFirst(ScriptedPeer.preface.count)
     peer.send(Frame(Frame.settings, settings.flatMap { [UInt8($0.id >> 8), UInt8($0.id & 255)] + Frame.word($0.value) }))
+    // The client's own SETTINGS stand right behind its preface; its windows count from our acknowledgement.
+    peer.send(Frame(Frame.settings, flags: Frame.acknowledge))
     return peer
   }
 }

@@ -87,7 +87,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// False: no memory.
   private func makeSession() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    guard let made = HTTP2Session(role, limits: limits, memory: loop.sessionMemory, owner: self) else { return false }
     unsafe sessionHandle = made.handle
     session = consume made
     return true
@@ -158,6 +158,18 @@ public protocol ConnectionObserver: AnyObject {
     } else if role == .server, lookTimer == .none, !streams.isEmpty || openHeader != 0 {
       lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
     }
+  }
+
+  /// Of the stream that bytes came for last. The peer may have to wait for a window of ours meanwhile: it is told of new
+  /// room when half is used, so what it can always send is half a window.
+  override var bytesExpected: Int {
+    guard let recent = unsafe recent else { return 0 }
+    let expected = unsafe recent._withUnsafeGuaranteedRef { $0.bytesExpected }
+    if expected == 0 { return 0 }
+    let windows = unsafe min(
+      nghttp2_session_get_effective_local_window_size(handle),
+      nghttp2_session_get_stream_effective_local_window_size(handle, recentID))
+    return min(expected, Int(windows) / 2)
   }
 
   // MARK: streams

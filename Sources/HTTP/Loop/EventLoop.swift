@@ -61,6 +61,7 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  let sessionMemory = SessionMemory()
   let tls = TLSBuffers()
   /// Failed handshakes that get a line in the log: anybody can make them.
   var tlsFailures: Budget

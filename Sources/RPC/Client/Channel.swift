@@ -61,6 +61,9 @@ public final class Channel: Sendable {
 
   deinit { loop.enqueue { [core] in core.close() } }
 
+  /// Connects without waiting for the first call.
+  public func connect() { loop.enqueue { [core] in core.connect() } }
+
   /// Ends every call with CANCELLED and closes the connections.
   public func close() { loop.enqueue { [core] in core.close() } }
 

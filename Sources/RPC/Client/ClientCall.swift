@@ -97,6 +97,9 @@ public class ClientCall: @unchecked Sendable, Waiting {
   /// Bytes of the answer.
   func received(_ bytes: RawSpan) {}
 
+  /// See `HTTPStream.bytesExpected`.
+  var bytesExpected: Int { 0 }
+
   /// The head of an answer that is one.
   func began(_ head: borrowing HeaderBlock) {}
 
@@ -217,7 +220,9 @@ extension ClientCall: StreamHandler {
   }
 
   public final func received(_ bytes: RawSpan, on stream: HTTPStream) {
-    if !isFinished, ending == nil { received(bytes) }
+    if isFinished || ending != nil { return }
+    received(bytes)
+    stream.bytesExpected = bytesExpected
   }
 
   public final func writable(_ stream: HTTPStream) { if !isFinished { caughtUp() } }
