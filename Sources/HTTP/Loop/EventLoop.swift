@@ -63,7 +63,7 @@ struct ReadyFlags: OptionSet {
   var outbox: Outbox
   /// Large buffers between messages.
   public var buffers: BufferPool
-  public var codecs = Codecs()
+  package var codecs = Codecs()
   /// Request bodies and waiting answers of this loop's connections, as parts of the server's.
   var bodies: ByteAccount
   var answers: ByteAccount
