@@ -26,6 +26,7 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
+  private var clientTLS: ClientTLS?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -86,7 +87,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// False: no memory.
   private func makeSession() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    guard let made = HTTP2Session(role, limits: limits, memory: loop.sessionMemory, owner: self) else { return false }
     unsafe sessionHandle = made.handle
     session = consume made
     return true
@@ -104,12 +105,14 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   /// Starts connecting. `observer.connected` follows, or `closed`.
+  /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to address: SocketAddress, on loop: EventLoop, observer: any ConnectionObserver
+    to address: SocketAddress, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
       Transport(try Socket.connect(address)), role: .client, state: .connecting, loop: loop, peer: address.description,
       host: nil, observer: observer)
+    connection.clientTLS = tls
     guard connection.makeSession(), connection.begin() else {
       throw SocketError(operation: "connect", address: address.description, code: ENOMEM)
     }
@@ -132,6 +135,14 @@ public protocol ConnectionObserver: AnyObject {
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
 
+  override func makeTLS() throws(TLSError) -> TLSSession? { try clientTLS?.session(limits) }
+
+  override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    // RFC 9113 §3.2.
+    if role == .client, name != .http2 { return close("the server does not speak HTTP/2: ALPN gave \(name?.rawValue ?? "nothing")") }
+    unsafe super.secured(name, bytes)
+  }
+
   override func received(_ bytes: UnsafeRawBufferPointer) {
     readCount &+= 1
     isBusy = true
@@ -147,6 +158,18 @@ public protocol ConnectionObserver: AnyObject {
     } else if role == .server, lookTimer == .none, !streams.isEmpty || openHeader != 0 {
       lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
     }
+  }
+
+  /// Of the stream that bytes came for last. The peer may have to wait for a window of ours meanwhile: it is told of new
+  /// room when half is used, so what it can always send is half a window.
+  override var bytesExpected: Int {
+    guard let recent = unsafe recent else { return 0 }
+    let expected = unsafe recent._withUnsafeGuaranteedRef { $0.bytesExpected }
+    if expected == 0 { return 0 }
+    let windows = unsafe min(
+      nghttp2_session_get_effective_local_window_size(handle),
+      nghttp2_session_get_stream_effective_local_window_size(handle, recentID))
+    return min(expected, Int(windows) / 2)
   }
 
   // MARK: streams
@@ -205,8 +228,7 @@ public protocol ConnectionObserver: AnyObject {
     return unsafe stream._withUnsafeGuaranteedRef { stream in
       if end { stream.isRemoteEnded = true }
       if category == NGHTTP2_HCAT_REQUEST {
-        if stream.headOverflowed { return refuseHead(stream) }
-        application?.opened(stream)
+        if stream.headOverflowed { application?.refusedHead(stream) } else { application?.opened(stream) }
       } else if role == .client, !stream.headIsFinal {
         if stream.head[.status].starts(with: "1") {
           // RFC 9110 §15.2: an interim response; the real one follows.
@@ -219,15 +241,6 @@ public protocol ConnectionObserver: AnyObject {
       if end { stream.handler?.ended(stream) }
       return SessionCode.ok
     }
-  }
-
-  /// RFC 6585 §5.
-  private func refuseHead(_ stream: HTTPStream) -> Int32 {
-    var fields = FieldList()
-    fields.append(":status", "431")
-    stream.isSubmitted = true
-    submitHeadOnly(stream, nil, fields)
-    return SessionCode.ok
   }
 
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
@@ -434,6 +447,16 @@ public protocol ConnectionObserver: AnyObject {
 
   /// There is more to send on `stream`, if only its end.
   override func wrote(_ stream: HTTPStream) {
+    // Trailers are not flow-controlled (RFC 9113 §5.2.1), but nghttp2 asks for the end of a body only while the connection's
+    // window is open: behind a body that has left already they go without being asked for.
+    if stream.hasEnded, stream.queue.isEmpty, stream.hasTrailers {
+      stream.hasSubmittedTrailers = true
+      let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
+        unsafe nghttp2_submit_trailer(handle, stream.id, fields, count)
+      }
+      answered(stream)
+      return submitted(stream, code)
+    }
     if stream.isDeferred {
       stream.isDeferred = false
       _ = unsafe nghttp2_session_resume_data(handle, stream.id)
@@ -490,7 +513,7 @@ public protocol ConnectionObserver: AnyObject {
     unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
     unsafe provider.read_callback = { session, id, buffer, room, flags, source, user in
       unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
-        if stream.queue.isEmpty, !stream.hasEnded {
+        if stream.queue.isEmpty, !stream.hasEnded || stream.hasSubmittedTrailers {
           stream.isDeferred = true
           return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
@@ -507,7 +530,7 @@ public protocol ConnectionObserver: AnyObject {
         if isLast {
           unsafe ownerOf(user) { $0.answered(stream) }
           flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
-          if stream.endFirst != nil || !stream.endMore.isEmpty {
+          if stream.hasTrailers {
             flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
             let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
               unsafe nghttp2_submit_trailer(session, id, fields, count)

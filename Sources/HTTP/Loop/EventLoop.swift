@@ -61,6 +61,10 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  let sessionMemory = SessionMemory()
+  let tls = TLSBuffers()
+  /// Failed handshakes that get a line in the log: anybody can make them.
+  var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
   package var codecs = Codecs()
@@ -92,6 +96,7 @@ struct ReadyFlags: OptionSet {
     timers = TimerWheel(now: .now)
     unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
     outbox = Outbox()
+    tlsFailures = Budget(perSecond: 1, burst: 10, now: .now)
     buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)
     watch(self.wakeUp, self.wakeUp.socket.fd, .readable)
   }

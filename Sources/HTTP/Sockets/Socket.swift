@@ -155,6 +155,9 @@ extension Socket {
     return (fd, SocketAddress.describe(&address, length), 0)
   }
 
+  /// The socket counts as readable once `bytes` are there, or the peer has ended.
+  func setLowWaterMark(_ bytes: Int) { _ = clinux_set_option(fd, SOL_SOCKET, SO_RCVLOWAT, Int32(bytes)) }
+
   func disableNagle() { _ = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
   var boundPort: Int { Int(clinux_bound_port(fd)) }
