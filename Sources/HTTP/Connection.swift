@@ -8,6 +8,7 @@
 //
 //   Greeting          which protocol? The first bytes say; it hands its transport on and is gone.
 //   HTTP2Connection   either side, on nghttp2
+//   HTTP1Connection   server side, on our own parser
 //
 // Life:  connecting ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes `mustClose`.
 internal import Glibc
@@ -255,6 +256,9 @@ extension Connection {
 // MARK: the end
 
 extension Connection {
+  /// Tells the peer that nothing more comes from us; what it still sends is read.
+  final func endOutput() { transport.socket.shutdownWrites() }
+
   /// Closes behind what is under way: the first reason counts.
   final func closeSoon(_ reason: String) { mustClose = mustClose ?? reason }
 

@@ -1,6 +1,7 @@
 // A connection just accepted: its first bytes say what it speaks.
 //
 //   "PRI "…        HTTP/2, prior knowledge (RFC 9113 §3.3)
+//   else           HTTP/1.1, which may offer to go on in HTTP/2
 //
 // Nothing is answered before that, so a connection that never speaks costs a socket and this object.
 
@@ -24,14 +25,15 @@ final class Greeting: Connection {
       heard[heardCount] = byte
       heardCount += 1
     }
-    for i in 0..<heardCount where unsafe heard[i] != Greeting.preface.utf8Start[i] {
-      return close("bytes that are no HTTP/2 preface")
-    }
-    if heardCount < Greeting.preface.utf8CodeUnitCount { return }
+    var isPreface = true
+    for i in 0..<heardCount where unsafe heard[i] != Greeting.preface.utf8Start[i] { isPreface = false }
+    if isPreface, heardCount < Greeting.preface.utf8CodeUnitCount { return }
     // `heard` stands still for the length of the call.
     unsafe heard.span.extracting(first: earlier).withUnsafeBytes { heard in
       unsafe handOver(heard, bytes) { [loop, peer] transport, host in
-        HTTP2Connection.accept(transport, on: loop, peer: peer, host: host)
+        isPreface
+          ? HTTP2Connection.accept(transport, on: loop, peer: peer, host: host)
+          : HTTP1Connection.accept(transport, isSecure: false, on: loop, peer: peer, host: host)
       }
     }
   }

@@ -57,6 +57,21 @@ public struct Limits: Sendable {
   public var requestBodyBytesMax = Int(Int32.max) + (64 << 20)
   /// Extensions of the chunks of one body, all together; nobody reads them. Beyond: 400.
   public var chunkExtensionBytesMax = 4_096
+  /// Bytes kept that belong behind a request which is not answered, or to a body whose handler has paused: one read. Meanwhile
+  /// nothing more is read.
+  public var pipelinedBytesMax = Quantum.readBytes
+  /// Bytes of a body that nobody wants, read and thrown away so that the connection can go on. Beyond: it ends.
+  public var discardedBytesMax = 1 << 20
+  /// From a request's first byte to the end of its head. Then: 408.
+  public var requestHeadMilliseconds = 10_000
+  /// A body must bring so many bytes in each such time, while they are wanted: 34 bytes a second. Otherwise: 408.
+  public var bodyProgressMilliseconds = 30_000
+  public var bodyProgressBytes = 1024
+  /// Between requests; then the connection is closed. Longer than the load balancers in front keep theirs (600 s is the longest),
+  /// so that none of them asks just when we close. Zero: never.
+  public var keepAliveMilliseconds = 620_000
+  /// How long a peer may still send behind the last answer before the socket is closed upon it.
+  public var lingerMilliseconds = 2_000
 
   // Floods: frames that cost us work and the peer nothing. Budgets refill by the second; at zero: GOAWAY
   // ENHANCE_YOUR_CALM. A client may cancel every call it makes, so resets are counted generously.

@@ -392,6 +392,12 @@ extension RequestParser {
     state = .chunk(left: Int(size))
   }
 
+  mutating func takeSettings() -> ByteBuffer {
+    var taken = ByteBuffer()
+    swap(&taken, &http2Settings)
+    return taken
+  }
+
   /// Keeps the payload that HTTP2-Settings carries. False: it is none.
   mutating func keepSettings(_ text: RawSpan) -> Bool {
     // Six bytes an entry (RFC 9113 §6.5.1), eight letters of base64.

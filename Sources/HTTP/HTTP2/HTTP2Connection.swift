@@ -37,6 +37,9 @@ public protocol ConnectionObserver: AnyObject {
   /// Streams whose answer ended before their request did.
   private var answeredEarly: [Int32] = []
 
+  /// Said before the session says anything.
+  private var opening: StaticString?
+
   private var bodyBytesWaiting = 0
   private var resets: Budget
   private var control: Budget
@@ -84,6 +87,33 @@ public protocol ConnectionObserver: AnyObject {
       transport, role: .server, state: .open, loop: loop, peer: peer, host: host, observer: nil)
     guard connection.makeSession() else { return nil }
     connection.handshakeTimer = loop.schedule(afterMilliseconds: loop.limits.handshakeMilliseconds, connection)
+    return connection
+  }
+
+  /// Takes over from HTTP/1.1 (RFC 7540 §3.2): `stream` has the request, all of it, and becomes stream 1; `settings` came with
+  /// it. Nil when there is no memory, or the settings are none.
+  static func upgrade(
+    _ transport: consuming Transport, on loop: EventLoop, peer: String, host: (any ConnectionHost)?, stream: HTTPStream,
+    settings: RawSpan, isHEAD: Bool
+  ) -> HTTP2Connection? {
+    guard let connection = accept(transport, on: loop, peer: peer, host: host) else { return nil }
+    let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+    // nghttp2 reads the payload during the call; `streams` holds the stream until it closes.
+    let code = unsafe settings.withUnsafeBytes { settings in
+      unsafe nghttp2_session_upgrade2(
+        connection.handle, settings.baseAddress?.assumingMemoryBound(to: UInt8.self), settings.count, isHEAD ? 1 : 0, pointer)
+    }
+    // Watched before a stream is opened: what cannot be watched has no streams.
+    guard code == 0, connection.begin() else {
+      connection.loop.cancel(connection.handshakeTimer)
+      return nil
+    }
+    connection.opening = ResponseWriter.switching
+    connection.add(stream, 1)
+    stream.isRemoteEnded = true
+    connection.application?.opened(stream)
+    stream.handler?.ended(stream)
+    connection.markDirty()
     return connection
   }
 
@@ -471,6 +501,11 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func collect() -> Bool {
+    if let opening {
+      // A literal's bytes live for the whole process.
+      unsafe loop.outbox.copy(opening.utf8Start, opening.utf8CodeUnitCount)
+      self.opening = nil
+    }
     while !loop.outbox.isFull {
       var chunk: UnsafePointer<UInt8>?
       let n = unsafe nghttp2_session_mem_send(handle, &chunk)

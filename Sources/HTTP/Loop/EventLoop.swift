@@ -61,6 +61,8 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  /// Now, as HTTP writes it.
+  var date = HTTPDate()
   /// Large buffers between messages.
   public var buffers: BufferPool
   public var codecs = Codecs()

@@ -155,6 +155,9 @@ extension Socket {
     return (fd, SocketAddress.describe(&address, length), 0)
   }
 
+  /// Says that nothing more comes; the other direction stays open.
+  func shutdownWrites() { _ = shutdown(fd, Int32(SHUT_WR)) }
+
   func disableNagle() { _ = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
   var boundPort: Int { Int(clinux_bound_port(fd)) }
