@@ -107,7 +107,13 @@ protocol ConnectionHost: AnyObject {
     return true
   }
 
-  final func releaseBody(of stream: HTTPStream) { bodyBytesHeld -= stream.bodyBytesHeld }
+  final func releaseBody(of stream: HTTPStream) { releaseBody(of: stream, stream.bodyBytesHeld) }
+
+  final func releaseBody(of stream: HTTPStream, _ count: Int) {
+    precondition(count <= stream.bodyBytesHeld)
+    stream.bodyBytesHeld -= count
+    bodyBytesHeld -= count
+  }
 
   // MARK: events
 

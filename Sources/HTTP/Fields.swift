@@ -21,6 +21,8 @@ internal import Glibc
     }
   }
 
+  static let headTooLarge = StaticFields([(":status", "431")])
+
   private static func bytes(_ text: String) -> UnsafeMutablePointer<UInt8> {
     let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: text.utf8.count + 1)
     var i = 0

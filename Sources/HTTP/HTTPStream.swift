@@ -49,11 +49,19 @@ extension StreamHandler {
 public protocol HTTPApplication: AnyObject {
   /// A request's head is in `stream.head`. Set `stream.handler`, or answer at once.
   func opened(_ stream: HTTPStream)
+  /// A request's header list was larger than `Limits.headerListBytesMax`; `stream.head` holds what came before it was.
+  /// Answers at once.
+  func refusedHead(_ stream: HTTPStream)
   /// The loop ends; no stream is open any more. The place to break cycles.
   func stopped()
 }
 
 extension HTTPApplication {
+  /// RFC 6585 §5.
+  public func refusedHead(_ stream: HTTPStream) {
+    stream.respond(StaticFields.headTooLarge, FieldList())
+  }
+
   public func stopped() {}
 }
 
@@ -87,6 +95,8 @@ extension HTTPApplication {
   var hasEnded = false
   var endFirst: StaticFields?
   var endMore = FieldList()
+  var hasSubmittedTrailers = false
+  var hasTrailers: Bool { endFirst != nil || !endMore.isEmpty }
   /// nghttp2 found the queue empty and waits to be told of more.
   var isDeferred = false
   /// `write` has answered false and `writable` is owed.
@@ -172,6 +182,12 @@ extension HTTPApplication {
     return unsafe connection._withUnsafeGuaranteedRef { $0.holdBody(self, count) }
   }
 
+  /// Gives `count` of the claimed bytes back: they have been dealt with.
+  public func releaseBody(_ count: Int) {
+    guard let connection = unsafe connection else { return }
+    unsafe connection._withUnsafeGuaranteedRef { $0.releaseBody(of: self, count) }
+  }
+
   public var peer: String {
     guard let connection = unsafe connection else { return "" }
     return unsafe connection._withUnsafeGuaranteedRef { $0.peer }
@@ -194,6 +210,7 @@ extension HTTPApplication {
       isStreaming = false
       queue.removeAll()
       hasEnded = false
+      hasSubmittedTrailers = false
       endFirst = nil
       endMore.removeAll()
       isDeferred = false

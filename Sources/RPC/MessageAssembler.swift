@@ -59,6 +59,9 @@ public struct MessageAssembler: ~Copyable {
   /// Nothing of a message has come yet.
   public var isEmpty: Bool { prefixReceived == 0 }
 
+  /// Bytes of the message at hand that have come, prefix included.
+  public var receivedBytes: Int { prefixReceived + buffer.count }
+
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 

@@ -7,12 +7,16 @@ public protocol UnaryHandler: AnyObject, Sendable {
   func handle(_ call: UnaryCall)
 }
 
+/// One of the two handlers is there.
 final class Method: Sendable {
   let path: [UInt8]
-  let handler: any UnaryHandler
-  init(path: [UInt8], handler: any UnaryHandler) {
+  let unary: (any UnaryHandler)?
+  let streaming: (any StreamingHandler)?
+
+  init(path: [UInt8], unary: (any UnaryHandler)?, streaming: (any StreamingHandler)?) {
     self.path = path
-    self.handler = handler
+    self.unary = unary
+    self.streaming = streaming
   }
 
   func matches(_ other: RawSpan) -> Bool { unsafe path.withUnsafeBytes { unsafe other.isEqual(to: $0.bytes) } }
@@ -26,11 +30,16 @@ public struct MethodTable: Sendable {
   public init() {}
 
   /// - Precondition: `path` is `/package.Service/Method` and not registered yet.
-  public mutating func register(path: String, _ handler: any UnaryHandler) {
+  public mutating func register(path: String, _ handler: any UnaryHandler) { register(path, handler, nil) }
+
+  /// The same for a call with any number of messages in either direction.
+  public mutating func register(path: String, streaming handler: any StreamingHandler) { register(path, nil, handler) }
+
+  private mutating func register(_ path: String, _ unary: (any UnaryHandler)?, _ streaming: (any StreamingHandler)?) {
     let bytes = Array(path.utf8)
     let isNew = unsafe bytes.withUnsafeBytes { unsafe find($0.bytes) == nil }
     precondition(bytes.first == UInt8(ascii: "/") && isNew, "method \(path) registered twice or malformed")
-    methods.append(Method(path: bytes, handler: handler))
+    methods.append(Method(path: bytes, unary: unary, streaming: streaming))
     slots = Array(repeating: -1, count: max(4, (methods.count * 2).roundedUpToPowerOfTwo))
     for (i, method) in methods.enumerated() {
       var slot = unsafe method.path.withUnsafeBytes { unsafe MethodTable.hash($0.bytes) } & (slots.count - 1)

@@ -6,6 +6,10 @@ public final class RPCServer: Sendable {
     public var http: HTTPServer.Configuration
     /// The largest request message; TF Serving's is gRPC's largest.
     public var messageBytesMax = Int(Int32.max)
+    /// The largest response message; gRPC has no limit of its own but the prefix's 32 bits.
+    public var sentBytesMax = Int(UInt32.max)
+    /// How responses are compressed when the client reads that; a call can choose otherwise. Nil: not.
+    public var compression: MessageCompression?
 
     public init(http: HTTPServer.Configuration) { self.http = http }
 
@@ -41,12 +45,32 @@ public final class RPCServer: Sendable {
   }
 }
 
-/// Header lists that never change.
+/// Header lists that never change. gRPC C++ names the codings it reads in every answer; we do where a client may care: in
+/// answers to compressed requests, in compressed answers, and on streams.
 struct ServerFields {
-  let head = StaticFields([(":status", "200"), ("content-type", "application/grpc")])
+  let head = head()
+  private let gzipHead = head([("grpc-encoding", "gzip"), accepted])
+  private let deflateHead = head([("grpc-encoding", "deflate"), accepted])
+  private let plainHead = head([accepted])
   let trailersOK = StaticFields([("grpc-status", "0")])
   let methodNotAllowed = StaticFields([(":status", "405"), ("allow", "POST")])
   let unsupportedMediaType = StaticFields([(":status", "415")])
+  let headTooLarge = StaticFields([(":status", "431"), ("content-type", "application/grpc")])
+
+  private static let accepted = ("grpc-accept-encoding", "identity,deflate,gzip")
+
+  private static func head(_ more: [(String, String)] = []) -> StaticFields {
+    StaticFields([(":status", "200"), ("content-type", "application/grpc")] + more)
+  }
+
+  /// The head of an answer that says how its messages are compressed and what we read.
+  func streamHead(_ coding: ContentCoding?) -> StaticFields {
+    switch coding {
+    case nil: plainHead
+    case .gzip: gzipHead
+    case .deflate: deflateHead
+    }
+  }
 
   /// One for the process.
   static let shared = ServerFields()
@@ -82,9 +106,24 @@ final class RPCApplication: HTTPApplication {
       }
       deadline = loop.now.advanced(byNanoseconds: timeout)
     }
+    // The table keeps its methods, and the application the table.
+    let streaming = unsafe method._withUnsafeGuaranteedRef { $0.streaming }
+    if let streaming {
+      let call = StreamingCall(self, stream, deadline: deadline)
+      stream.handler = call
+      return call.start(streaming)
+    }
     let call = pool.popLast() ?? UnaryCall(application: self)
     unsafe call.start(stream, method, deadline: deadline)
     stream.handler = call
+  }
+
+  /// gRPC C++ answers RESOURCE_EXHAUSTED where HTTP says 431; a client that is told both goes by gRPC's.
+  func refusedHead(_ stream: HTTPStream) {
+    var more = FieldList()
+    more.append("grpc-status", String(Status.Code.resourceExhausted.rawValue))
+    more.append("grpc-message", "received metadata size exceeds limit")
+    stream.respond(fields.headTooLarge, more)
   }
 
   func stopped() {
@@ -106,12 +145,39 @@ final class RPCApplication: HTTPApplication {
   }
 
   /// Trailers-Only: one HEADERS frame that ends the stream.
-  func send(_ status: Status, on stream: HTTPStream) {
+  func send(_ status: Status, _ trailers: Metadata = Metadata(), on stream: HTTPStream) {
     var more = FieldList()
-    more.append("grpc-status", String(status.code.rawValue))
-    if !status.message.isEmpty { more.append("grpc-message", PercentEncoding.encode(status.message)) }
-    if status.code == .unimplemented, stream.head.has(.grpcEncoding) { more.append("grpc-accept-encoding", "identity") }
-    stream.respond(fields.head, more)
+    append(status, trailers, to: &more)
+    let isEncoded = stream.head.has(.grpcEncoding)
+    stream.respond(isEncoded ? fields.streamHead(nil) : fields.head, more)
+  }
+
+  /// The status behind a body in pieces.
+  func end(_ status: Status, _ trailers: Metadata, on stream: HTTPStream) {
+    var more = FieldList()
+    if status.code == .ok, status.message.isEmpty, status.details.isEmpty {
+      trailers.append(to: &more)
+      return stream.end(fields.trailersOK, more)
+    }
+    append(status, trailers, to: &more)
+    stream.end(nil, more)
+  }
+
+  private func append(_ status: Status, _ trailers: Metadata, to list: inout FieldList) {
+    list.append("grpc-status", String(status.code.rawValue))
+    if !status.message.isEmpty { list.append("grpc-message", PercentEncoding.encode(status.message)) }
+    if !status.details.isEmpty { list.append("grpc-status-details-bin", Base64.encode(status.details)) }
+    trailers.append(to: &list)
+  }
+
+  /// How an answer is compressed: as wanted, if the client has said that it reads that.
+  func agreedCoding(_ wanted: MessageCompression?, on stream: HTTPStream) -> ContentCoding? {
+    guard let wanted, stream.head.lists(wanted.coding) else { return nil }
+    return wanted.coding
+  }
+
+  func tooLargeToSend(_ byteCount: Int) -> Status {
+    Status(.resourceExhausted, "SERVER: Sent message larger than max (\(byteCount) vs. \(configuration.sentBytesMax))")
   }
 
   /// What the peer did wrong with its message, in gRPC's words.
@@ -132,5 +198,21 @@ final class RPCApplication: HTTPApplication {
     case .missing: return Status(.internal, "request ended without a message")
     case .outOfMemory(let length): return Status(.resourceExhausted, "no memory for a message of \(length) bytes")
     }
+  }
+}
+
+extension HeaderBlock {
+  /// How messages with the compressed flag are compressed; nil as well for codings that we do not know.
+  var messageCoding: ContentCoding? {
+    if !has(.grpcEncoding) { return nil }
+    let name = self[.grpcEncoding]
+    return ContentCoding(name)
+  }
+
+  /// The sender of this head reads `coding`.
+  func lists(_ coding: ContentCoding) -> Bool {
+    if !has(.grpcAcceptEncoding) { return false }
+    let list = self[.grpcAcceptEncoding]
+    return coding.isNamed(in: list)
   }
 }

@@ -18,6 +18,7 @@ internal import Synchronization
   private var state = State.idle
   private var isDetached = false
   private var method: Unmanaged<Method>?
+  private var extras: Extras?
   private var assembler: MessageAssembler
   private var timer = TimerID.none
 
@@ -25,6 +26,15 @@ internal import Synchronization
   /// Runs on the loop when nobody waits for the answer any more: the peer cancelled or went away, or the deadline passed
   /// (then the peer has been told DEADLINE_EXCEEDED). Not called after an answer.
   public var onCancel: (() -> Void)?
+
+  /// What few calls have.
+  private final class Extras {
+    var compression: MessageCompression?
+    var initialMetadata = Metadata()
+    var trailingMetadata = Metadata()
+    var isMessageCompressed = false
+    init(_ compression: MessageCompression?) { self.compression = compression }
+  }
 
   /// The generation, shifted left by one; the lowest bit says cancelled. Other threads read it.
   fileprivate let epoch = Atomic<UInt64>(0)
@@ -42,37 +52,93 @@ internal import Synchronization
     get { unsafe _overrideLifetime(assembler.message, borrowing: self) }
   }
 
+  /// The client sent the message compressed.
+  public var isMessageCompressed: Bool { extras?.isMessageCompressed ?? false }
+
   /// Nobody waits for an answer.
   public var isCancelled: Bool { epoch.load(ordering: .relaxed) & 1 != 0 }
+
+  /// Everything that the client said beside its message.
+  public var metadata: Metadata { stream.map { Metadata($0.head) } ?? Metadata() }
 
   /// The value of a request header, by its lower-case name.
   public func metadata(_ name: String) -> String? { stream?.head.value(of: name) }
 
   public var peer: String { stream?.peer ?? "" }
 
+  // MARK: what goes around the answer
+
+  /// How the answer is compressed, if the client reads that.
+  public var compression: MessageCompression? {
+    get { extras != nil ? extras!.compression : application.configuration.compression }
+    set { withExtras { $0.compression = newValue } }
+  }
+
+  /// What goes before the answer.
+  public var initialMetadata: Metadata {
+    get { extras?.initialMetadata ?? Metadata() }
+    set { withExtras { $0.initialMetadata = newValue } }
+  }
+
+  /// What goes behind the answer, with its status.
+  public var trailingMetadata: Metadata {
+    get { extras?.trailingMetadata ?? Metadata() }
+    set { withExtras { $0.trailingMetadata = newValue } }
+  }
+
+  private func withExtras(_ body: (Extras) -> Void) {
+    let extras = extras ?? Extras(application.configuration.compression)
+    self.extras = extras
+    body(extras)
+  }
+
+  /// The head and the trailers are not the usual ones.
+  private var isUnusual: Bool { extras != nil || application.configuration.compression != nil }
+
   // MARK: answers
 
   /// Sends `byteCount` bytes written by `fill` with status OK. An answer to a cancelled call goes nowhere.
   public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
     guard let stream = begin() else { return }
+    if byteCount > application.configuration.sentBytesMax { return send(application.tooLargeToSend(byteCount), on: stream) }
+    let used = agreedCompression(on: stream)
     let total = MessageAssembler.prefixCount + byteCount
-    if total > application.keptBufferBytesMax, let large = application.loop.buffers.take(capacity: total) { stream.body = large }
-    let filled = stream.body.append(byteCount: total) { output in
-      output.appendPrefix(messageLength: byteCount)
-      fill(&output)
+    if total > application.keptBufferBytesMax, used == nil, let large = application.loop.buffers.take(capacity: total) {
+      stream.body = large
     }
-    if byteCount > Int(UInt32.max) || !filled {
+    if !stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill) {
       stream.body.clear()
       return send(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"), on: stream)
     }
-    stream.respond(application.fields.head, trailers: application.fields.trailersOK)
+    send(used?.coding, on: stream)
   }
 
   /// Sends a body that is framed already (prefix and message).
-  fileprivate func reply(framed body: consuming ByteBuffer) {
+  fileprivate func reply(framed body: consuming ByteBuffer, _ coding: ContentCoding?) {
     guard let stream = begin() else { return }
     stream.body = body
-    stream.respond(application.fields.head, trailers: application.fields.trailersOK)
+    send(coding, on: stream)
+  }
+
+  fileprivate func agreedCompression(on stream: HTTPStream) -> MessageCompression? {
+    guard isUnusual, let compression else { return nil }
+    return application.agreedCoding(compression, on: stream) == nil ? nil : compression
+  }
+
+  /// Sends what is in the stream's body.
+  private func send(_ coding: ContentCoding?, on stream: HTTPStream) {
+    let isEncoded = coding != nil || assembler.coding != nil
+    let head = isEncoded ? application.fields.streamHead(coding) : application.fields.head
+    guard let extras, !extras.initialMetadata.isEmpty || !extras.trailingMetadata.isEmpty else {
+      return stream.respond(head, trailers: application.fields.trailersOK)
+    }
+    var first = FieldList()
+    extras.initialMetadata.append(to: &first)
+    var body = ByteBuffer()
+    swap(&body, &stream.body)
+    stream.begin(head, first)
+    stream.write(body)
+    application.end(.ok, extras.trailingMetadata, on: stream)
   }
 
   /// Sends a status other than OK, and nothing else.
@@ -81,6 +147,8 @@ internal import Synchronization
     send(status, on: stream)
   }
 
+  fileprivate func failTooLarge(_ byteCount: Int) { fail(application.tooLargeToSend(byteCount)) }
+
   private func begin() -> HTTPStream? {
     guard state != .answered, state != .idle, let stream else { return nil }
     state = .answered
@@ -88,12 +156,21 @@ internal import Synchronization
     return stream
   }
 
-  private func send(_ status: Status, on stream: HTTPStream) { application.send(status, on: stream) }
+  private func send(_ status: Status, on stream: HTTPStream) {
+    guard let extras else { return application.send(status, on: stream) }
+    if extras.initialMetadata.isEmpty { return application.send(status, extras.trailingMetadata, on: stream) }
+    var first = FieldList()
+    extras.initialMetadata.append(to: &first)
+    stream.begin(application.fields.head, first)
+    application.end(status, extras.trailingMetadata, on: stream)
+  }
 
   /// Leaves the answer to later: any thread may hold the result, and completes the call through it.
   public func detach() -> DetachedCall {
     isDetached = true
-    return DetachedCall(call: self, epoch: epoch.load(ordering: .relaxed) & ~1)
+    return DetachedCall(
+      call: self, epoch: epoch.load(ordering: .relaxed) & ~1, compression: stream.flatMap { agreedCompression(on: $0) },
+      sentBytesMax: application.configuration.sentBytesMax)
   }
 
   // MARK: life
@@ -101,6 +178,7 @@ internal import Synchronization
   func start(_ stream: HTTPStream, _ method: Unmanaged<Method>, deadline: MonotonicTime?) {
     self.stream = stream
     unsafe self.method = method
+    if stream.head.has(.grpcEncoding) { assembler.coding = stream.head.messageCoding }
     state = .receiving
     self.deadline = deadline
     if let deadline { timer = application.loop.schedule(at: deadline, self) }
@@ -124,6 +202,7 @@ internal import Synchronization
   private func recycle() {
     stream = nil
     unsafe method = nil
+    extras = nil
     deadline = nil
     onCancel = nil
     let abandoned = isDetached && isCancelled
@@ -150,9 +229,15 @@ extension UnaryCall: StreamHandler {
     guard state == .receiving else { return }
     if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
     if let deadline, deadline <= application.loop.now { return expire() }
+    if assembler.isCompressed {
+      withExtras { $0.isMessageCompressed = true }
+      if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers) {
+        return fail(application.status(for: failure, on: stream))
+      }
+    }
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
-    unsafe method!._withUnsafeGuaranteedRef { $0.handler.handle(self) }
+    unsafe method!._withUnsafeGuaranteedRef { $0.unary!.handle(self) }
     if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
   }
 
@@ -187,10 +272,14 @@ public struct DetachedCall: @unchecked Sendable {
   private let call: UnaryCall
   private let epoch: UInt64
   public let deadline: MonotonicTime?
+  private let compression: MessageCompression?
+  private let sentBytesMax: Int
 
-  fileprivate init(call: UnaryCall, epoch: UInt64) {
+  fileprivate init(call: UnaryCall, epoch: UInt64, compression: MessageCompression?, sentBytesMax: Int) {
     self.call = call
     self.epoch = epoch
+    self.compression = compression
+    self.sentBytesMax = sentBytesMax
     deadline = call.deadline
   }
 
@@ -220,14 +309,15 @@ public struct DetachedCall: @unchecked Sendable {
 
   /// Answers with status OK; `fill` runs here, on the calling thread.
   public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    if byteCount > sentBytesMax { return complete { $0.failTooLarge(byteCount) } }
     var body = ByteBuffer()
-    let filled = byteCount <= Int(UInt32.max) && body.append(byteCount: MessageAssembler.prefixCount + byteCount) { output in
-      output.appendPrefix(messageLength: byteCount)
-      fill(&output)
+    // Few calls are compressed, and what it costs to set zlib up is little beside what it does then.
+    var codecs = Codecs()
+    guard body.append(messageOf: byteCount, compressed: compression, with: &codecs, fill) else {
+      return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
     }
-    guard filled else { return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes")) }
-    let framed = FramedBody(body)
-    complete { $0.reply(framed: framed.take()) }
+    let framed = FramedBody(body), coding = compression?.coding
+    complete { $0.reply(framed: framed.take(), coding) }
   }
 
   public func fail(_ status: Status) { complete { $0.fail(status) } }

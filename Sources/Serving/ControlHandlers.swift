@@ -7,27 +7,6 @@ internal import Schemas
 internal import SwiftProtobuf
 internal import Wire
 
-extension UnaryCall {
-  /// The request as a swift-protobuf message, or the status of who sent something else.
-  fileprivate func request<Request: SwiftProtobuf.Message>(_ type: Request.Type) throws(Status) -> Request {
-    let bytes = [UInt8](message)
-    do { return try Request(serializedBytes: bytes) } catch {
-      throw Status(unparsable: Request.protoMessageName, error)
-    }
-  }
-
-  fileprivate func reply(_ response: some SwiftProtobuf.Message) throws(Status) {
-    let bytes: [UInt8]
-    do { bytes = try response.serializedBytes() } catch {
-      throw Status(serving: .internal, "the response cannot be serialized: \(error)")
-    }
-    reply(byteCount: bytes.count) { output in
-      let serialized = bytes
-      output.appendBytes(serialized.rawSpan)
-    }
-  }
-}
-
 /// `tensorflow.serving.ModelService/GetModelStatus`.
 final class GetModelStatusHandler: UnaryHandler {
   func handle(_ call: UnaryCall) {

@@ -8,6 +8,7 @@ final class LoopState {
   private let loop: EventLoop
   private let options: ServingOptions
   let reader: CatalogReader
+  let health: HealthDesk
   var frame: Frame
   private var waiting: WaitingRoom<Waiting>
   private var timer = TimerID.none
@@ -20,10 +21,11 @@ final class LoopState {
     let until: MonotonicTime
   }
 
-  init(_ loop: EventLoop, _ catalog: Catalog, _ options: ServingOptions) {
+  init(_ loop: EventLoop, _ catalog: Catalog, _ options: ServingOptions, _ health: HealthReport) {
     self.loop = loop
     self.options = options
     reader = CatalogReader(catalog)
+    self.health = HealthDesk(health)
     frame = Frame(bytesMax: options.inlineBytesMax, bytesKept: options.inlineBytesMax)
     waiting = WaitingRoom(capacity: options.waitingMax)
   }

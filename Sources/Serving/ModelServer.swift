@@ -1,4 +1,5 @@
-// TensorFlow Serving's services over a catalog: the method table, the event loops with their state, and the drain.
+// TensorFlow Serving's services over a catalog, and those every gRPC server has: the method table, the event loops with
+// their state, and the drain.
 public import Catalog
 public import HTTP
 internal import RPC
@@ -7,6 +8,7 @@ internal import RPC
 public final class ModelServer: Sendable {
   private let server: RPCServer
   private let workers: WorkerPool
+  private let health: HealthBoard
 
   /// - Parameters:
   ///   - catalog: what to serve; read by every event loop, never waited for.
@@ -20,23 +22,60 @@ public final class ModelServer: Sendable {
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", PredictHandler(options, workers))
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
-    server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
-      LoopState(loop, catalog, options)
+    methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())
+    methods.register(path: "/grpc.health.v1.Health/List", HealthListHandler())
+    methods.register(path: "/grpc.health.v1.Health/Watch", streaming: HealthWatchHandler())
+    let services = methods.services + ReflectionHandler.services
+    let reflection = ReflectionHandler(Reflection(services: services, Reflection.descriptors))
+    for service in ReflectionHandler.services {
+      methods.register(path: "/\(service)/ServerReflectionInfo", streaming: reflection)
     }
+    let health = HealthBoard(HealthState(services: services, modelServices: ["tensorflow.serving.PredictionService"]))
+    self.health = health
+    server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
+      LoopState(loop, catalog, options, health.first)
+    }
+    health.show(on: server.http.loops)
     for loop in server.http.loops {
       catalog.observe { loop.enqueue { LoopState.of(loop).catalogChanged() } }
     }
+    // After the loops have heard: they answer from what health tells. The catalog outlives what observes it.
+    catalog.observe { [unowned catalog] in health.post { .models(of: catalog) } }
+    if catalog.epoch > 0 { health.post { .models(of: catalog) } }
   }
 
-  /// Opens the ports.
-  public func start() throws(SocketError) { try server.start() }
+  /// Opens the ports. From now on `grpc.health.v1.Health` says who is there.
+  public func start() throws(SocketError) {
+    try server.start()
+    health.post { .opened }
+  }
 
   /// The TCP ports, in the order of the configured endpoints.
   public var ports: [Int] { server.ports }
 
-  /// Takes no new work, finishes what is in flight, at most until `deadline`, and closes everything.
+  /// Tells that nothing is served any more, takes no new work, finishes what is in flight, at most until `deadline`, and
+  /// closes everything.
   public func drain(deadline: Duration) async {
+    // Each loop hears this first, and then begins to say goodbye to its connections.
+    health.post { .draining }
     await server.drain(deadline: deadline)
     workers.stop()
+  }
+}
+
+extension HealthState.Event {
+  /// What the catalog shows now.
+  fileprivate static func models(of catalog: Catalog) -> Self { .models(catalog.current.models.map { ModelHealth($0) }) }
+}
+
+extension MethodTable {
+  /// Each service once, in the order of registration.
+  var services: [String] {
+    var services: [String] = []
+    for path in paths {
+      let name = String(path.dropFirst().prefix { $0 != "/" })
+      if !services.contains(name) { services.append(name) }
+    }
+    return services
   }
 }

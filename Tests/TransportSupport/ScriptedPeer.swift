@@ -50,8 +50,10 @@ public enum PeerError: Error { case connect, closed, timedOut }
   public static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
   private var fd: Int32
-  private var input: [UInt8] = []
+  var input: [UInt8] = []
   private let inflater: OpaquePointer
+  /// Requests that are not whole yet, for `request`.
+  var requests: [Int: Request] = [:]
 
   public convenience init(port: Int, receiveBufferBytes: Int? = nil) throws {
     let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -153,7 +155,7 @@ public enum PeerError: Error { case connect, closed, timedOut }
     return frame
   }
 
-  private func fill(_ count: Int) throws {
+  func fill(_ count: Int) throws {
     while input.count < count {
       var chunk = [UInt8](repeating: 0, count: 65536)
       let n = unsafe chunk.withUnsafeMutableBytes { unsafe recv(fd, $0.baseAddress, $0.count, 0) }
@@ -226,7 +228,7 @@ public enum PeerError: Error { case connect, closed, timedOut }
     }
   }
 
-  private func decode(_ block: [UInt8]) -> [String: String] {
+  func decode(_ block: [UInt8]) -> [String: String] {
     var fields: [String: String] = [:]
     var block = block
     unsafe block.withUnsafeMutableBufferPointer { bytes in

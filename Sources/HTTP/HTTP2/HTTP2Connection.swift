@@ -213,8 +213,7 @@ public protocol ConnectionObserver: AnyObject {
     return unsafe stream._withUnsafeGuaranteedRef { stream in
       if end { stream.isRemoteEnded = true }
       if category == NGHTTP2_HCAT_REQUEST {
-        if stream.headOverflowed { return refuseHead(stream) }
-        application?.opened(stream)
+        if stream.headOverflowed { application?.refusedHead(stream) } else { application?.opened(stream) }
       } else if role == .client, !stream.headIsFinal {
         if stream.head[.status].starts(with: "1") {
           // RFC 9110 §15.2: an interim response; the real one follows.
@@ -227,15 +226,6 @@ public protocol ConnectionObserver: AnyObject {
       if end { stream.handler?.ended(stream) }
       return SessionCode.ok
     }
-  }
-
-  /// RFC 6585 §5.
-  private func refuseHead(_ stream: HTTPStream) -> Int32 {
-    var fields = FieldList()
-    fields.append(":status", "431")
-    stream.isSubmitted = true
-    submitHeadOnly(stream, nil, fields)
-    return SessionCode.ok
   }
 
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
@@ -378,6 +368,16 @@ public protocol ConnectionObserver: AnyObject {
 
   /// There is more to send on `stream`, if only its end.
   override func wrote(_ stream: HTTPStream) {
+    // Trailers are not flow-controlled (RFC 9113 §5.2.1), but nghttp2 asks for the end of a body only while the connection's
+    // window is open: behind a body that has left already they go without being asked for.
+    if stream.hasEnded, stream.queue.isEmpty, stream.hasTrailers {
+      stream.hasSubmittedTrailers = true
+      let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
+        unsafe nghttp2_submit_trailer(handle, stream.id, fields, count)
+      }
+      answered(stream)
+      return submitted(stream, code)
+    }
     if stream.isDeferred {
       stream.isDeferred = false
       _ = unsafe nghttp2_session_resume_data(handle, stream.id)
@@ -437,7 +437,7 @@ public protocol ConnectionObserver: AnyObject {
     unsafe provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
     unsafe provider.read_callback = { session, id, buffer, room, flags, source, user in
       unsafe Unmanaged<HTTPStream>.fromOpaque(source!.pointee.ptr!)._withUnsafeGuaranteedRef { stream in
-        if stream.queue.isEmpty, !stream.hasEnded {
+        if stream.queue.isEmpty, !stream.hasEnded || stream.hasSubmittedTrailers {
           stream.isDeferred = true
           return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
@@ -454,7 +454,7 @@ public protocol ConnectionObserver: AnyObject {
         if isLast {
           unsafe ownerOf(user) { $0.answered(stream) }
           flag |= NGHTTP2_DATA_FLAG_EOF.rawValue
-          if stream.endFirst != nil || !stream.endMore.isEmpty {
+          if stream.hasTrailers {
             flag |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
             let code = unsafe stream.endMore.withNV(after: stream.endFirst) { fields, count in
               unsafe nghttp2_submit_trailer(session, id, fields, count)

@@ -77,13 +77,12 @@ extension Channel {
   public func unary(
     _ path: String, byteCount: Int, options: CallOptions = CallOptions(), _ fill: (inout OutputRawSpan) -> Void
   ) async throws(Status) -> Response {
-    let result = await run(path, try framed(byteCount, fill), options)
+    let result = await run(path, try framed(byteCount, options, fill), options)
     return try result.get()
   }
 
   public func unary(_ path: String, _ request: [UInt8], options: CallOptions = CallOptions()) async throws(Status) -> Response {
-    let result = await run(path, try framed(request), options)
-    return try result.get()
+    try await unary(path, byteCount: request.count, options: options) { $0.append(contentsOf: request) }
   }
 
   /// The same with a callback, which runs on the channel's loop and must not block it.
@@ -93,7 +92,8 @@ extension Channel {
     completion: @escaping @Sendable (Result<Response, Status>) -> Void
   ) -> ClientCall? {
     do throws(Status) {
-      let call = UnaryClientCall(path, try framed(request), options, core, completion)
+      let body = try framed(request.count, options) { $0.append(contentsOf: request) }
+      let call = UnaryClientCall(path, body, options, core, completion)
       if loop.isCurrent { call.start() } else { loop.enqueue { call.start() } }
       return call
     } catch {
@@ -115,17 +115,15 @@ extension Channel {
     }
   }
 
-  private func framed(_ request: [UInt8]) throws(Status) -> ByteBuffer {
-    try framed(request.count) { $0.append(contentsOf: request) }
-  }
-
-  private func framed(_ byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) throws(Status) -> ByteBuffer {
+  private func framed(
+    _ byteCount: Int, _ options: CallOptions, _ fill: (inout OutputRawSpan) -> Void
+  ) throws(Status) -> ByteBuffer {
     var body = ByteBuffer()
-    let fits = byteCount >= 0 && byteCount <= Int(UInt32.max)
-    guard fits, body.append(byteCount: MessageAssembler.prefixCount + byteCount, { output in
-      output.appendPrefix(messageLength: byteCount)
-      fill(&output)
-    }) else { throw Status(.resourceExhausted, "no room for a request of \(byteCount) bytes") }
+    // A compressor for this call alone: its work is done on the caller's thread, not on the loop.
+    var codecs = Codecs()
+    guard body.append(messageOf: byteCount, compressed: options.compression, with: &codecs, fill) else {
+      throw Status(.resourceExhausted, "no room for a request of \(byteCount) bytes")
+    }
     return body
   }
 }

@@ -47,9 +47,11 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
     picker = Picker(configuration.loadBalancing)
     retryBudget = configuration.retryBudget
     keepaliveInterval =
-      configuration.keepalive.interval.map { max($0, Channel.Keepalive.intervalMin).clampedNanoseconds } ?? .max
+      configuration.keepalive.interval.map { max($0, configuration.keepalive.intervalMin).clampedNanoseconds } ?? .max
     pacer = ResolutionPacer(interval: configuration.resolveInterval, backoff: configuration.backoff)
   }
+
+  var readyAddressCount: Int { places.count { $0.standing == .ready } }
 
   func random() -> Double { Double.random(in: 0..<1) }
 

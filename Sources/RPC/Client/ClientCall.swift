@@ -14,15 +14,20 @@ internal import Synchronization
 public struct CallOptions: Sendable {
   /// From now; the server is told (`grpc-timeout`), and we give up by ourselves. Nil: no deadline.
   public var timeout: Duration?
-  /// Lower-case names, printable values.
-  public var metadata: [(name: String, value: String)]
+  public var metadata: Metadata
   /// Wait for a connection instead of failing with UNAVAILABLE while there is none.
   public var waitForReady: Bool
+  /// How messages are sent; nil: as they are. Compressed answers are understood in any case.
+  public var compression: MessageCompression?
 
-  public init(timeout: Duration? = nil, metadata: [(name: String, value: String)] = [], waitForReady: Bool = false) {
+  public init(
+    timeout: Duration? = nil, metadata: Metadata = Metadata(), waitForReady: Bool = false,
+    compression: MessageCompression? = nil
+  ) {
     self.timeout = timeout
     self.metadata = metadata
     self.waitForReady = waitForReady
+    self.compression = compression
   }
 }
 
@@ -41,6 +46,8 @@ public class ClientCall: @unchecked Sendable, Waiting {
   private(set) final var stream: HTTPStream?
   private final var link: Link?
   private final var retry: RetryState
+  /// How the server compresses the messages that it does; nil: in no way that we know.
+  private(set) final var coding: ContentCoding?
   /// The answer has begun: no further attempt.
   final var isCommitted = false
   /// A stream whose answer is in: behind this turn it sends no more.
@@ -59,6 +66,19 @@ public class ClientCall: @unchecked Sendable, Waiting {
   }
 
   final var loop: EventLoop { core.loop }
+
+  /// What is wrong with an answer.
+  final func status(for failure: MessageAssembler.Failure) -> Status {
+    switch failure {
+    case .tooLarge(let length, let limit):
+      return Status(.resourceExhausted, "CLIENT: Received message larger than max (\(length) vs. \(limit))")
+    case .outOfMemory(let length): return Status(.resourceExhausted, "no memory for a message of \(length) bytes")
+    case .compressed(let flag):
+      let name = stream?.head.text(.grpcEncoding)
+      return Status(.internal, "compressed flag \(flag) with grpc-encoding \(name ?? "identity")")
+    case .corrupt, .secondMessage, .truncated, .missing: return Status(.internal, "malformed answer: \(failure)")
+    }
+  }
 
   /// Gives up: the server is told by RST_STREAM, the caller gets CANCELLED. From any thread; harmless when it is over.
   public final func cancel() {
@@ -116,7 +136,9 @@ public class ClientCall: @unchecked Sendable, Waiting {
     }
     // gRFC A6: the server may want to know.
     if retry.attempts > 1 { core.fields.append("grpc-previous-rpc-attempts", String(retry.attempts - 1)) }
-    for (name, value) in options.metadata { core.fields.append(name, value) }
+    if let compression = options.compression { core.fields.append("grpc-encoding", compression.coding.rawValue) }
+    core.fields.append("grpc-accept-encoding", "identity,deflate,gzip")
+    options.metadata.append(to: &core.fields)
     guard let stream = open(on: connection, ClientFields.shared.http, core.fields) else { return false }
     self.stream = stream
     self.link = link
@@ -189,6 +211,7 @@ extension ClientCall: StreamHandler {
     // Trailers-Only: no answer, only how it ended.
     if stream.head.has(.grpcStatus) { return }
     isCommitted = true
+    coding = ContentCoding(stream.head[.grpcEncoding])
     began(stream.head)
   }
 
@@ -245,7 +268,9 @@ extension HTTPStream {
     }
     let message = inTrailers ? trailers.decoded(.grpcMessage) : head.decoded(.grpcMessage)
     let pushback = inTrailers ? trailers.value(of: "grpc-retry-pushback-ms") : head.value(of: "grpc-retry-pushback-ms")
-    return (Status(Status.Code(rawValue: number) ?? .unknown, message), RetryPushback(pushback))
+    var status = Status(Status.Code(rawValue: number) ?? .unknown, message)
+    status.details = (inTrailers ? trailers.bytes(of: "grpc-status-details-bin") : head.bytes(of: "grpc-status-details-bin")) ?? []
+    return (status, RetryPushback(pushback))
   }
 }
 
@@ -288,12 +313,13 @@ struct ClientFields {
 }
 
 extension HeaderBlock {
-  var fields: [(String, String)] {
-    var list: [(String, String)] = []
-    forEach { name, value in
-      if name.byteCount > 0, name[0] != UInt8(ascii: ":") { list.append((name.text, value.text)) }
+  /// The first value of a `-bin` field.
+  fileprivate func bytes(of name: StaticString) -> [UInt8]? {
+    var found: [UInt8]?
+    forEach { n, value in
+      if found == nil, n.equals(name) { found = Metadata.binaryValues(value).first }
     }
-    return list
+    return found
   }
 
   fileprivate func decoded(_ field: KnownField) -> String {

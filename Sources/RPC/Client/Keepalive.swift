@@ -10,9 +10,8 @@ extension Channel {
   /// Pings that find a dead connection. Off unless `interval` is set.
   public struct Keepalive: Sendable, Hashable {
     /// gRPC's least.
-    public static let intervalMin = Duration.seconds(10)
-
-    /// How long nothing must have come in before a ping goes out; nil: no pings.
+    var intervalMin = Duration.seconds(10)
+    /// How long nothing must have come in before a ping goes out, ten seconds at least; nil: no pings.
     public var interval: Duration?
     /// How long the answer may take; then the connection is cut and its calls end with UNAVAILABLE.
     public var timeout = Duration.seconds(20)

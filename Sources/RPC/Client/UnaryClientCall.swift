@@ -5,11 +5,14 @@ internal import HTTP
 @safe public final class Response: @unchecked Sendable {
   // Filled on the loop before the answer is handed out, read-only afterwards.
   private var assembler: MessageAssembler
-  public let metadata: [(name: String, value: String)]
-  public let trailers: [(name: String, value: String)]
+  public let metadata: Metadata
+  public let trailers: Metadata
+  /// The message came compressed.
+  public let wasCompressed: Bool
 
-  init(_ assembler: consuming MessageAssembler, metadata: [(String, String)], trailers: [(String, String)]) {
+  init(_ assembler: consuming MessageAssembler, wasCompressed: Bool, metadata: Metadata, trailers: Metadata) {
     self.assembler = assembler
+    self.wasCompressed = wasCompressed
     self.metadata = metadata
     self.trailers = trailers
   }
@@ -29,7 +32,8 @@ final class UnaryClientCall: ClientCall, @unchecked Sendable {
   private let completion: Completion
   private var body: ByteBuffer
   private var assembler: MessageAssembler
-  private var metadata: [(String, String)] = []
+  private var wasCompressed = false
+  private var metadata = Metadata()
 
   init(
     _ path: String, _ body: consuming ByteBuffer, _ options: CallOptions, _ core: ChannelCore,
@@ -50,25 +54,27 @@ final class UnaryClientCall: ClientCall, @unchecked Sendable {
     assembler.reset(keeping: 0, into: &loop.buffers)
   }
 
-  override func began(_ head: borrowing HeaderBlock) { metadata = head.fields }
-
-  override func received(_ bytes: RawSpan) {
-    guard let wrong = assembler.received(bytes, from: &loop.buffers) else { return }
-    switch wrong {
-    case .tooLarge(let length, let limit):
-      giveUp(Status(.resourceExhausted, "CLIENT: Received message larger than max (\(length) vs. \(limit))"))
-    case .outOfMemory(let length): giveUp(Status(.resourceExhausted, "no memory for a message of \(length) bytes"))
-    case .compressed: giveUp(Status(.internal, "compressed response without an encoding we asked for"))
-    default: giveUp(Status(.internal, "malformed response: \(wrong)"))
-    }
+  override func began(_ head: borrowing HeaderBlock) {
+    assembler.coding = coding
+    metadata = Metadata(head)
   }
 
-  override func completed() -> Status? { assembler.ended().map { Status(.internal, "incomplete response: \($0)") } }
+  override func received(_ bytes: RawSpan) {
+    if let wrong = assembler.received(bytes, from: &loop.buffers) { giveUp(status(for: wrong)) }
+  }
+
+  override func completed() -> Status? {
+    wasCompressed = assembler.isCompressed
+    let wrong = assembler.ended() ?? assembler.decompress(with: &loop.codecs, &loop.buffers)
+    return wrong.map { status(for: $0) }
+  }
 
   override func finished(_ status: Status, _ stream: HTTPStream?) {
     guard status.code == .ok, let stream else { return completion(.failure(status)) }
     var taken = MessageAssembler(limit: 0)
     swap(&taken, &assembler)
-    completion(.success(Response(taken, metadata: metadata, trailers: stream.trailers.fields)))
+    completion(
+      .success(
+        Response(taken, wasCompressed: wasCompressed, metadata: metadata, trailers: Metadata(stream.trailers))))
   }
 }

@@ -90,6 +90,8 @@ struct HealthState: Sendable {
     return judged != statuses
   }
 
+  var isDraining: Bool { phase == .draining }
+
   private var isReady: Bool {
     guard let models else { return false }
     return models.allSatisfy { $0.isAvailable || !$0.isPending } && canAnswer

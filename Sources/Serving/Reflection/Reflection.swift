@@ -77,10 +77,7 @@ struct ReflectionAnswer {
   var files: [[UInt8]]?
 
   func serialized() throws(Status) -> [UInt8] {
-    let rest: [UInt8]
-    do { rest = try response.serializedBytes() } catch {
-      throw Status(serving: .internal, "the response cannot be serialized: \(error)")
-    }
+    let rest = try response.response()
     guard let files else { return rest }
     let size = files.reduce(0) { $0 + WireSize.length(1, $1.count) }
     return [UInt8](wireSize: rest.count + WireSize.length(4, size)) { output in
