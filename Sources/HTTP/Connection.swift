@@ -44,13 +44,19 @@ protocol ConnectionHost: AnyObject {
   private(set) var isWaitingToWrite = false
   private var isMarked = false
   private var isReading = true
-  private var wroteSinceStallCheck = false
+  /// The socket is full and its peer gets no more answers for now.
+  private var isHeldBack = false
+  private var bytesWrittenSinceStallCheck = 0
   /// Inside the protocol: closing must wait.
   var isBusy = false
   /// Why the connection is about to be closed.
   private(set) var mustClose: String?
   private var stallTimer = TimerID.none
+  private var ageTimer = TimerID.none
+  private var isOld = false
   private var bodyBytesHeld = 0
+  /// Bytes of answers that wait for the peer, besides `pending`.
+  private(set) var answerBytesWaiting = 0
 
   init(_ transport: consuming Transport, state: State, loop: EventLoop, peer: String, host: (any ConnectionHost)?) {
     self.transport = transport
@@ -101,7 +107,7 @@ protocol ConnectionHost: AnyObject {
 
   final func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
     let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
-    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
+    if overflow || sum > limits.bodyBytesPerConnectionMax || !loop.bodies.hold(count) { return false }
     bodyBytesHeld = sum
     stream.bodyBytesHeld += count
     return true
@@ -113,15 +119,36 @@ protocol ConnectionHost: AnyObject {
     precondition(count <= stream.bodyBytesHeld)
     stream.bodyBytesHeld -= count
     bodyBytesHeld -= count
+    loop.bodies.release(count)
+  }
+
+  /// Counts bytes of an answer that now wait for the peer.
+  final func holdAnswer(_ count: Int) {
+    answerBytesWaiting += count
+    if !loop.answers.holdAnyway(count) { loop.answersOverflowed?() }
+    if answerBytesWaiting > limits.writeBacklogBytesMax {
+      closeSoon("\(answerBytesWaiting) bytes wait for a peer that does not read")
+    }
+  }
+
+  final func releaseAnswer(_ count: Int) {
+    answerBytesWaiting -= count
+    loop.answers.release(count)
   }
 
   // MARK: events
 
   /// Starts listening to the socket. False: the kernel refuses.
-  final func begin() -> Bool { watch() }
+  final func begin() -> Bool {
+    let age = limits.connectionAgeMilliseconds
+    if age > 0, host != nil {
+      ageTimer = loop.schedule(afterMilliseconds: Int.random(in: age - age / 10...age + age / 10), self)
+    }
+    return watch()
+  }
 
   @discardableResult private func watch() -> Bool {
-    var flags: ReadyFlags = isReading ? .readable : []
+    var flags: ReadyFlags = isReading && !isHeldBack ? .readable : []
     if isWaitingToWrite || state == .connecting { flags.insert(.writable) }
     return loop.watch(self, transport.socket.fd, flags)
   }
@@ -163,10 +190,23 @@ protocol ConnectionHost: AnyObject {
   }
 
   public func timerFired(_ timer: TimerID) {
+    if timer == ageTimer { return grewOld() }
     guard timer == stallTimer else { return }
-    if !wroteSinceStallCheck { return close("the peer read nothing for \(limits.writeStallMilliseconds) ms") }
-    wroteSinceStallCheck = false
+    if bytesWrittenSinceStallCheck < limits.answerBytesPerStallMin {
+      return close("the peer read \(bytesWrittenSinceStallCheck) bytes in \(limits.writeStallMilliseconds) ms")
+    }
+    bytesWrittenSinceStallCheck = 0
     stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+
+  private func grewOld() {
+    ageTimer = .none
+    if isOld { return close("\(limits.connectionAgeGraceMilliseconds) ms after its time") }
+    isOld = true
+    startDrain()
+    if state == .open, limits.connectionAgeGraceMilliseconds > 0 {
+      ageTimer = loop.schedule(afterMilliseconds: limits.connectionAgeGraceMilliseconds, self)
+    }
   }
 }
 
@@ -221,8 +261,11 @@ extension Connection {
   private func keepRest(after written: Int) {
     if !loop.outbox.copyRest(after: written, into: &pending) { closeSoon("out of memory") }
     loop.outbox.removeAll()
-    wroteSinceStallCheck = written > 0
+    bytesWrittenSinceStallCheck = 0
     isWaitingToWrite = true
+    // Who does not read is not read from. A peer must take what it was sent before it may hope for more, so this cannot lock
+    // the two of us up; a client of ours reads on, because a server may do the same to it.
+    isHeldBack = host != nil && pending.count + answerBytesWaiting > limits.readAheadBytesMax
     watch()
     stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
   }
@@ -236,11 +279,12 @@ extension Connection {
     }
     switch result {
     case .bytes(let n):
-      wroteSinceStallCheck = true
+      bytesWrittenSinceStallCheck += n
       pending.removeFirst(n)
       if pending.count > 0 { return }
       pending.clear(keeping: 0)
       isWaitingToWrite = false
+      isHeldBack = false
       loop.cancel(stallTimer)
       stallTimer = .none
       watch()
@@ -292,6 +336,7 @@ extension Connection {
   private func leave() {
     state = .closed
     loop.cancel(stallTimer)
+    loop.cancel(ageTimer)
     loop.unwatch(self, transport.socket.fd)
     pending.clear(keeping: 0)
   }
@@ -310,10 +355,12 @@ extension Connection {
     swap(&taken, &transport)
     let host = host
     self.host = nil
-    guard let next = make(taken, host), next.begin() else {
+    guard let next = make(taken, host) else {
       host?.closed(self)
       return
     }
+    // What cannot be watched may have streams already.
+    if !next.begin() { return next.close("the kernel refuses to watch the socket") }
     host?.replaced(self, by: next)
     if unsafe !earlier.isEmpty { unsafe next.take(earlier) }
     if !next.isClosed { unsafe next.take(bytes) }

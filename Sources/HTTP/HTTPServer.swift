@@ -29,8 +29,11 @@ public final class HTTPServer: Sendable {
     var isDraining = false
   }
   private let state = Mutex(State())
+  /// Open connections by who they are counted for; empty while there is no limit on them.
+  private let peers = Mutex<[String: Int]>([:])
   private let openConnections = Atomic<Int>(0)
   let acceptPauses = Atomic<Int>(0)
+  private let isShedding = Atomic<Bool>(false)
 
   /// - Parameters:
   ///   - makeContext: what the layers above keep per loop, made on the loop's thread: `loop.context`.
@@ -40,8 +43,14 @@ public final class HTTPServer: Sendable {
     makeApplication: @escaping @Sendable (EventLoop) -> any HTTPApplication
   ) throws(SocketError) {
     var loops: [EventLoop] = []
-    for index in 0..<max(1, configuration.loops ?? CPUs.usable) {
-      loops.append(try EventLoop(index: index, limits: configuration.limits))
+    let count = max(1, configuration.loops ?? CPUs.usable)
+    let bodies = SharedBytes(bytesMax: configuration.limits.bodyBytesMax)
+    let answers = SharedBytes(bytesMax: configuration.limits.answerBytesMax)
+    for index in 0..<count {
+      loops.append(
+        try EventLoop(
+          index: index, limits: configuration.limits, bodies: ByteAccount(bodies, loops: count),
+          answers: ByteAccount(answers, loops: count)))
     }
     self.init(configuration, loops, makeContext, makeApplication)
   }
@@ -98,7 +107,8 @@ public final class HTTPServer: Sendable {
       share.listeners = listeners[loop.index]
       loop.start { [self] loop in
         loop.setContext(makeContext?(loop))
-        share.uncounted = { [unowned self, unowned loop] in closed(on: loop) }
+        share.uncounted = { [unowned self, unowned loop] peer in closed(on: loop, peer) }
+        loop.answersOverflowed = { [unowned self] in shedAnswers() }
         share.application = makeApplication(loop)
         for listener in share.listeners { listener.open() }
       }
@@ -108,7 +118,7 @@ public final class HTTPServer: Sendable {
   /// Puts a connection where the fewest are.
   func place(_ socket: consuming Socket, from loop: EventLoop, peer: String) {
     let total = openConnections.add(1, ordering: .relaxed).newValue
-    if total > configuration.limits.connectionsMax {
+    if total > configuration.limits.connectionsMax || !admit(peer) {
       openConnections.subtract(1, ordering: .relaxed)
       return
     }
@@ -127,12 +137,40 @@ public final class HTTPServer: Sendable {
     share.connectionCount += 1
     guard share.application != nil, !share.isDraining,
       Greeting.accept(Transport(socket), on: loop, peer: peer, host: share) != nil
-    else { return share.uncount() }
+    else { return share.uncount(peer) }
   }
 
-  fileprivate func closed(on loop: EventLoop) {
+  fileprivate func closed(on loop: EventLoop, _ peer: String) {
     loop.connectionCount.subtract(1, ordering: .relaxed)
     openConnections.subtract(1, ordering: .relaxed)
+    if configuration.limits.connectionsPerPeerMax > 0, let name = PeerName.counted(peer) {
+      peers.withLock { peers in
+        let left = (peers[name] ?? 1) - 1
+        peers[name] = left > 0 ? left : nil
+      }
+    }
+  }
+
+  /// Counts a connection for its peer. False: the peer has enough.
+  private func admit(_ peer: String) -> Bool {
+    let countMax = configuration.limits.connectionsPerPeerMax
+    guard countMax > 0, let name = PeerName.counted(peer) else { return true }
+    return peers.withLock { peers in
+      if peers[name, default: 0] >= countMax { return false }
+      peers[name, default: 0] += 1
+      return true
+    }
+  }
+
+  /// Asks every loop to let go of the answers that wait longest in it; one round at a time.
+  private func shedAnswers() {
+    if isShedding.exchange(true, ordering: .relaxed) { return }
+    for loop in loops {
+      loop.enqueue { [self, loop] in
+        isShedding.store(false, ordering: .relaxed)
+        loop.shedAnswers()
+      }
+    }
   }
 
   /// What the server keeps for each loop; used on that loop's thread, and by `start` before it runs.
@@ -143,14 +181,14 @@ public final class HTTPServer: Sendable {
     var isDraining = false
     var drained: (() -> Void)?
     /// Told of every connection that goes.
-    var uncounted: (() -> Void)?
+    var uncounted: ((_ peer: String) -> Void)?
 
     func replaced(_ old: Connection, by new: Connection) {}
-    func closed(_ connection: Connection) { uncount() }
+    func closed(_ connection: Connection) { uncount(connection.peer) }
 
-    func uncount() {
+    func uncount(_ peer: String) {
       connectionCount -= 1
-      uncounted?()
+      uncounted?(peer)
       finishDrainIfEmpty()
     }
 

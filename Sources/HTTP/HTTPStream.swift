@@ -36,6 +36,8 @@ public protocol StreamHandler: AnyObject {
   func ended(_ stream: HTTPStream)
   /// The peer has caught up: `write` was told to wait and there is room again.
   func writable(_ stream: HTTPStream)
+  /// Bytes that the handler waits for (`stream.expectsBytes`) come more slowly than the limits allow.
+  func starved(_ stream: HTTPStream)
   /// The stream is gone. `.none`: both sides finished.
   func closed(_ stream: HTTPStream, _ error: StreamError)
 }
@@ -43,6 +45,7 @@ public protocol StreamHandler: AnyObject {
 extension StreamHandler {
   public func responded(_ stream: HTTPStream) {}
   public func writable(_ stream: HTTPStream) {}
+  public func starved(_ stream: HTTPStream) { stream.reset(.enhanceYourCalm) }
 }
 
 /// The layer above a server's connections, one object per loop.
@@ -102,10 +105,26 @@ extension HTTPApplication {
   /// `write` has answered false and `writable` is owed.
   var owesWritable = false
 
+  /// How many more bytes of the body the handler must have before it can do anything with them, for all it knows now; the
+  /// connection may let them gather. Zero: any byte may matter.
+  public var bytesExpected = 0
+  /// The peer owes the handler bytes and must be quick about it (`Limits.bodyBytesPerSecondMin`): a whole request, or the rest
+  /// of a message that has begun. False: it may take its time.
+  public var expectsBytes = false
+  /// Bytes of the body so far, and whether they come fast enough.
+  var bodyReceived = 0
+  var bodyPace = Pace()
+  /// The same for the answer, from its end.
+  var answerPace = Pace()
+  var windowHasGrown = false
+
   /// The handler wants no more for now.
   public internal(set) var isPaused = false
-  /// Bytes received while paused, not given back to the peer's window yet.
+  /// Bytes received while paused, not given back to the peer's window yet: to the stream's, and to the connection's.
   var unconsumed = 0
+  var unconsumedByConnection = 0
+  /// Bytes received while paused that the connection's window was given back for.
+  var pausedBytes = 0
   /// Request bytes the layer above holds for this stream; part of the connection's `bodyBytesHeld`.
   var bodyBytesHeld = 0
 
@@ -216,8 +235,16 @@ extension HTTPApplication {
       isDeferred = false
       owesWritable = false
     }
+    bytesExpected = 0
+    expectsBytes = false
+    bodyReceived = 0
+    bodyPace.rest()
+    answerPace.rest()
+    windowHasGrown = false
     isPaused = false
     unconsumed = 0
+    unconsumedByConnection = 0
+    pausedBytes = 0
     bodyBytesHeld = 0
   }
 }

@@ -5,12 +5,49 @@ public struct Limits: Sendable {
 
   /// Accepted connections per server. Further ones are closed at once.
   public var connectionsMax = 65_536
+  /// Accepted connections from one IPv4 address or IPv6 /64 network. Further ones are closed at once. Zero: no limit, because
+  /// behind a proxy every client has the same address.
+  public var connectionsPerPeerMax = 0
   /// From accept to a complete HTTP/2 preface; then the connection is closed.
   public var handshakeMilliseconds = 10_000
   /// A connection without streams for this long is sent GOAWAY. Zero: never (as gRPC's default).
   public var idleMilliseconds = 0
-  /// Bytes waiting for a peer that does not read, with no progress for this long: the connection is closed.
+  /// A connection this old, give or take a tenth so that a fleet's do not end together, is sent GOAWAY. Zero: never.
+  public var connectionAgeMilliseconds = 0
+  /// What its streams have left after that; then it is cut. Zero: for ever.
+  public var connectionAgeGraceMilliseconds = 0
+  /// A peer that has said nothing for this long is asked by a PING, with or without streams. gRPC's default. Zero: never.
+  public var keepaliveMilliseconds = 7_200_000
+  /// From there to its answer, or any other byte; then the connection is closed.
+  public var keepaliveTimeoutMilliseconds = 20_000
+  /// Between two PINGs of a client that is sent nothing meanwhile. gRPC's default is five minutes; but a ping costs about 10 µs,
+  /// and ten thousand clients that ping every ten seconds a hundredth of a processor.
+  public var pingMillisecondsMin = 10_000
+  /// The same on a connection without streams. gRPC's default: two hours, unless pings without calls are permitted.
+  public var idlePingMillisecondsMin = 10_000
+  /// PINGs that come sooner, before the connection is closed with "too_many_pings". gRPC's default. Zero: any number.
+  public var pingStrikesMax = 2
+
+  // Who is slow on purpose. Looked at by one timer per connection that runs while streams are open, not per request.
+
+  /// From the beginning of a header block to its end; then the connection is closed.
+  public var headerMilliseconds = 10_000
+  /// A request's body that the handler waits for: at least `bodyBytesPerSecondMin` in each `bodyMilliseconds`, averaged over
+  /// them; else the handler is told, and by default resets the stream. Kestrel's numbers: a modem brings twenty times as much.
+  /// Zero: as slow as it likes.
+  public var bodyBytesPerSecondMin = 240
+  public var bodyMilliseconds = 5_000
+  /// Bytes of an answer that wait for the peer, in the socket or for its window: at least `answerBytesPerSecondMin` must go in
+  /// each `writeStallMilliseconds`; else the connection is closed (the socket) or the stream reset (the window). An answer in
+  /// pieces may wait for its window as long as its reader likes: it holds no more than `streamBacklogBytesMax`.
+  public var answerBytesPerSecondMin = 240
   public var writeStallMilliseconds = 60_000
+  var answerBytesPerStallMin: Int { max(1, answerBytesPerSecondMin.multipliedClamped(by: writeStallMilliseconds) / 1000) }
+  var bodyBytesPerLookMin: Int { bodyBytesPerSecondMin.multipliedClamped(by: bodyMilliseconds) / 1000 }
+  /// How often a connection with open streams is looked at: often enough that a time limit is overstepped by a quarter at most.
+  var lookMilliseconds: Int {
+    max(1, min(headerMilliseconds, bodyMilliseconds, writeStallMilliseconds) / 4)
+  }
 
   // TLS. The handshake as a whole has `handshakeMilliseconds`.
 
@@ -32,29 +69,46 @@ public struct Limits: Sendable {
   public var continuationsMax = 8
 
   // Flow control. Bodies are taken out of the window as they are assembled, so the windows bound what is in flight on
-  // the wire, not what a call may hold; `bodyBytesPerConnectionMax` bounds that.
+  // the wire and in the kernel's buffers, not what a call may hold: that is for the sums of bytes below.
 
   /// SETTINGS_INITIAL_WINDOW_SIZE: a 4 MB tensor in one flight.
   public var streamWindowBytes = 4 << 20
-  /// The connection's window: four streams at full window.
+  /// What a stream's window grows to when a longer message is announced on it: 64 MB in five round trips, or 320 MB/s at 50 ms.
+  public var streamWindowBytesMax = 16 << 20
+  /// The connection's window: four streams at their first window, or one at its largest.
   public var connectionWindowBytes = 16 << 20
+  /// Bytes of paused streams that the handlers hold and the peer's connection window is given back for. Beyond: neighbours of
+  /// the paused streams wait with them. Half the window, so that they can move at all.
+  var pausedBytesMax: Int { connectionWindowBytes / 2 }
   /// SETTINGS_MAX_FRAME_SIZE. nghttp2 does not gather DATA, so large frames cost us no memory and save headers.
   public var frameBytesMax = 256 << 10
+
+  // Sums of bytes. A request lives in the memory three times at most (its body, its tensors, its answer) and models need room
+  // beside them: a quarter of what the process may use for bodies, a quarter for answers.
+
+  /// Request bodies held by the server, all connections together. Beyond: the body that would grow is refused.
+  public var bodyBytesMax = Memory.usable / 4
   /// Request bodies held for one connection, all its streams together. Beyond: that stream's body is refused.
-  /// One message of gRPC's largest size, and a second one of ordinary size beside it.
-  public var bodyBytesPerConnectionMax = Int(Int32.max) + (64 << 20)
+  /// One message of gRPC's largest size, and a second one of ordinary size beside it, but never more than half of the server's.
+  public var bodyBytesPerConnectionMax = min(Int(Int32.max) + (64 << 20), Memory.usable / 8)
+  /// Response bytes that wait for their peers, all connections together. Beyond: the connection that has most waiting is closed.
+  public var answerBytesMax = Memory.usable / 4
   /// Bytes of a body in pieces that wait before its writer is asked to wait: four frames of the default size. It hears
   /// `writable` at half of that.
   public var streamBacklogBytesMax = 64 << 10
-  /// Response bytes that one connection may have waiting. Beyond: the connection is closed, its peer is not reading.
-  public var writeBacklogBytesMax = 1 << 30
+  /// Response bytes that one connection may have waiting. Beyond: the connection is closed, its peer is not reading. As much as
+  /// `bodyBytesPerConnectionMax`, for the same reasons.
+  public var writeBacklogBytesMax = min(Int(Int32.max) + (64 << 20), Memory.usable / 8)
+  /// With more than this waiting behind a full socket, no more requests are read from the connection until the socket is empty.
+  public var readAheadBytesMax = 1 << 20
 
-  // HTTP/1.1. `headerListBytesMax` holds there too: for the list, and for the lines it came in.
+  // HTTP/1.1. `headerListBytesMax` holds there too, for the list and for the lines it came in; `headerMilliseconds` counts from a
+  // request's first byte and is answered 408, as is a body slower than `bodyBytesPerSecondMin`.
 
   /// A request's target. Beyond: 414. RFC 9112 §3 asks for 8000 bytes of request line at least.
   public var targetBytesMax = 8_192
-  /// One request's body. Beyond: 413. On HTTP/1.1 a connection has one request at a time, so it is the same sum.
-  public var requestBodyBytesMax = Int(Int32.max) + (64 << 20)
+  /// One request's body. Beyond: 413. A connection has one request at a time, so it is what the connection may hold.
+  public var requestBodyBytesMax = min(Int(Int32.max) + (64 << 20), Memory.usable / 8)
   /// Extensions of the chunks of one body, all together; nobody reads them. Beyond: 400.
   public var chunkExtensionBytesMax = 4_096
   /// Bytes kept that belong behind a request which is not answered, or to a body whose handler has paused: one read. Meanwhile
@@ -62,14 +116,9 @@ public struct Limits: Sendable {
   public var pipelinedBytesMax = Quantum.readBytes
   /// Bytes of a body that nobody wants, read and thrown away so that the connection can go on. Beyond: it ends.
   public var discardedBytesMax = 1 << 20
-  /// From a request's first byte to the end of its head. Then: 408.
-  public var requestHeadMilliseconds = 10_000
-  /// A body must bring so many bytes in each such time, while they are wanted: 34 bytes a second. Otherwise: 408.
-  public var bodyProgressMilliseconds = 30_000
-  public var bodyProgressBytes = 1024
   /// Between requests; then the connection is closed. Longer than the load balancers in front keep theirs (600 s is the longest),
   /// so that none of them asks just when we close. Zero: never.
-  public var keepAliveMilliseconds = 620_000
+  public var requestIdleMilliseconds = 620_000
   /// How long a peer may still send behind the last answer before the socket is closed upon it.
   public var lingerMilliseconds = 2_000
 
@@ -79,15 +128,21 @@ public struct Limits: Sendable {
   /// Streams that end by RST_STREAM, ours or theirs (CVE-2023-44487, CVE-2025-8671).
   public var resetsPerSecond = 2_000
   public var resetsBurst = 4_000
-  /// PING, SETTINGS, PRIORITY, unknown and empty DATA frames together.
+  /// Header lists beyond this multiple of `headerListBytesMax` are not even answered 431: the stream is reset, and the rest of
+  /// the block decoded without a look.
+  public var headerListFactorMax = 4
+  /// PING, SETTINGS, PRIORITY, unknown and empty DATA frames together. A SETTINGS frame that moves the windows of open streams
+  /// counts for one more per `streamsPerSettingsCharge` of them: that is the work it makes.
   public var controlFramesPerSecond = 1_000
-  public var controlFramesBurst = 4_000
+  public var controlFramesBurst = 2_000
+  static let streamsPerSettingsCharge = 16
   /// WINDOW_UPDATE frames: a peer that reads well sends many.
   public var windowUpdatesPerSecond = 100_000
   public var windowUpdatesBurst = 200_000
   /// SETTINGS entries in one frame, and answers (SETTINGS and PING acknowledgements) waiting to be sent.
   public var settingsEntriesMax = 32
-  public var outboundAcknowledgementsMax = 1000
+  /// Beyond the second: GOAWAY ENHANCE_YOUR_CALM, the peer does not read. More than a burst, which is charged first.
+  public var outboundAcknowledgementsMax = 4_000
 
   // Memory kept for the next request.
 
@@ -99,6 +154,90 @@ public struct Limits: Sendable {
   public var pooledLargeBytesMax = 32 << 20
 
   public init() {}
+}
+
+// MARK: names
+
+extension Limits {
+  /// A limit as operators write it: the property's name in lower case with underscores.
+  public struct Named: Sendable {
+    public let name: String
+    public let path: any WritableKeyPath<Limits, Int> & Sendable
+
+    init(_ name: String, _ path: any WritableKeyPath<Limits, Int> & Sendable) {
+      self.name = name
+      self.path = path
+    }
+  }
+
+  /// Every limit that can be set.
+  public static let named: [Named] = [
+    Named("connections_max", \.connectionsMax),
+    Named("connections_per_peer_max", \.connectionsPerPeerMax),
+    Named("handshake_milliseconds", \.handshakeMilliseconds),
+    Named("idle_milliseconds", \.idleMilliseconds),
+    Named("connection_age_milliseconds", \.connectionAgeMilliseconds),
+    Named("connection_age_grace_milliseconds", \.connectionAgeGraceMilliseconds),
+    Named("keepalive_milliseconds", \.keepaliveMilliseconds),
+    Named("keepalive_timeout_milliseconds", \.keepaliveTimeoutMilliseconds),
+    Named("ping_milliseconds_min", \.pingMillisecondsMin),
+    Named("idle_ping_milliseconds_min", \.idlePingMillisecondsMin),
+    Named("ping_strikes_max", \.pingStrikesMax),
+    Named("header_milliseconds", \.headerMilliseconds),
+    Named("body_bytes_per_second_min", \.bodyBytesPerSecondMin),
+    Named("body_milliseconds", \.bodyMilliseconds),
+    Named("answer_bytes_per_second_min", \.answerBytesPerSecondMin),
+    Named("write_stall_milliseconds", \.writeStallMilliseconds),
+    Named("tls_handshake_bytes_max", \.tlsHandshakeBytesMax),
+    Named("tls_events_max", \.tlsEventsMax),
+    Named("streams_per_connection_max", \.streamsPerConnectionMax),
+    Named("header_list_bytes_max", \.headerListBytesMax),
+    Named("continuations_max", \.continuationsMax),
+    Named("stream_window_bytes", \.streamWindowBytes),
+    Named("stream_window_bytes_max", \.streamWindowBytesMax),
+    Named("connection_window_bytes", \.connectionWindowBytes),
+    Named("frame_bytes_max", \.frameBytesMax),
+    Named("body_bytes_max", \.bodyBytesMax),
+    Named("body_bytes_per_connection_max", \.bodyBytesPerConnectionMax),
+    Named("answer_bytes_max", \.answerBytesMax),
+    Named("stream_backlog_bytes_max", \.streamBacklogBytesMax),
+    Named("write_backlog_bytes_max", \.writeBacklogBytesMax),
+    Named("read_ahead_bytes_max", \.readAheadBytesMax),
+    Named("target_bytes_max", \.targetBytesMax),
+    Named("request_body_bytes_max", \.requestBodyBytesMax),
+    Named("chunk_extension_bytes_max", \.chunkExtensionBytesMax),
+    Named("pipelined_bytes_max", \.pipelinedBytesMax),
+    Named("discarded_bytes_max", \.discardedBytesMax),
+    Named("request_idle_milliseconds", \.requestIdleMilliseconds),
+    Named("linger_milliseconds", \.lingerMilliseconds),
+    Named("resets_per_second", \.resetsPerSecond),
+    Named("resets_burst", \.resetsBurst),
+    Named("header_list_factor_max", \.headerListFactorMax),
+    Named("control_frames_per_second", \.controlFramesPerSecond),
+    Named("control_frames_burst", \.controlFramesBurst),
+    Named("window_updates_per_second", \.windowUpdatesPerSecond),
+    Named("window_updates_burst", \.windowUpdatesBurst),
+    Named("settings_entries_max", \.settingsEntriesMax),
+    Named("outbound_acknowledgements_max", \.outboundAcknowledgementsMax),
+    Named("pooled_streams_max", \.pooledStreamsMax),
+    Named("pooled_buffer_bytes_max", \.pooledBufferBytesMax),
+    Named("pooled_large_bytes_max", \.pooledLargeBytesMax),
+  ]
+}
+
+extension Limits {
+  var request: RequestLimits {
+    RequestLimits(
+      targetBytesMax: targetBytesMax, headerListBytesMax: headerListBytesMax, bodyBytesMax: requestBodyBytesMax,
+      chunkExtensionBytesMax: chunkExtensionBytesMax, settingsEntriesMax: settingsEntriesMax)
+  }
+}
+
+extension Int {
+  fileprivate func multipliedClamped(by other: Int) -> Int {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? .max : product
+  }
 }
 
 /// How a loop reads and writes.

@@ -62,6 +62,9 @@ public struct MessageAssembler: ~Copyable {
   /// Bytes of the message at hand that have come, prefix included.
   public var receivedBytes: Int { prefixReceived + buffer.count }
 
+  /// What is known to be still to come of the message that has begun.
+  public var missingBytes: Int { length - buffer.count }
+
   /// Memory held, in bytes.
   var reservedBytes: Int { buffer.capacity }
 

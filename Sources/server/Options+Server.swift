@@ -36,7 +36,7 @@ extension Options {
   var http: HTTPServer.Configuration {
     var endpoints = tcpPorts.map { Endpoint.tcp(host: host, port: $0) }
     if !grpcSocketPath.isEmpty { endpoints.append(.unix(path: grpcSocketPath)) }
-    return HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil)
+    return HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil, limits: limits)
   }
 
   /// Where the server listens, as people write it.

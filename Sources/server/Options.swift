@@ -1,5 +1,6 @@
 // The command line. TensorFlow Serving's flags in TensorFlow Serving's syntax: `--name=value`, bools also bare, nothing else.
 // An argument it does not know never stops it: it says so and goes on. A value that is malformed does.
+internal import HTTP
 
 /// What the command line asks for.
 struct Options {
@@ -29,6 +30,10 @@ struct Options {
   var drainTimeoutSeconds = 30
   var eventLoops = 0
   var workerThreads = 0
+  var channelArguments = ""
+  var transportLimits = ""
+  /// What the two before come to.
+  var limits = Limits()
 
   /// Flags that were given and have no effect here, for a line in the log.
   var withoutEffect: [String] = []
@@ -99,6 +104,9 @@ let flags: [Flag] = [
     "enable_serialization_as_tensor_content", \.tensorContentResponses,
     "Predict's outputs in tensor_content instead of typed fields"),
   .bool("enable_signature_method_name_check", \.methodNameCheck, "refuse Predict on a signature with another method_name"),
+  .string(
+    "grpc_channel_arguments", \.channelArguments,
+    "comma separated name=value: grpc.max_connection_age_ms, grpc.keepalive_time_ms and what else of gRPC's server means something here"),
   .bool("version", \.version, "print the version and exit"),
   .ignored("rest_api_num_threads", "int32"),
   .ignored("rest_api_timeout_in_ms", "int32"), .ignored("rest_api_enable_cors_support", "bool"),
@@ -109,7 +117,7 @@ let flags: [Flag] = [
   .ignored("tensorflow_inter_op_parallelism", "int64"), .ignored("tensorflow_session_config_file", "string"),
   .ignored("use_alts_credentials", "bool"), .ignored("ssl_config_file", "string"),
   .ignored("platform_config_file", "string"), .ignored("per_process_gpu_memory_fraction", "float"),
-  .ignored("grpc_channel_arguments", "string"), .ignored("grpc_max_threads", "int32"),
+  .ignored("grpc_max_threads", "int32"),
   .ignored("num_request_iterations_for_warmup", "int32"), .ignored("monitoring_config_file", "string"),
   .ignored("remove_unused_fields_from_bundle_metagraph", "bool"), .ignored("prefer_tflite_model", "bool"),
   .ignored("num_tflite_pools", "int32"), .ignored("num_tflite_interpreters_per_pool", "int32"),
@@ -128,6 +136,10 @@ let flags: [Flag] = [
   .int("load_wait_queue_size", in: 0...1_000_000, \.loadWaitQueueSize, "most requests that wait for loading models, per event loop"),
   .int("drain_timeout_seconds", in: 0...86400, \.drainTimeoutSeconds, "longest time SIGTERM waits for requests in flight"),
   .int("event_loops", in: 0...1024, \.eventLoops, "threads that read and write sockets; 0 takes the usable CPUs"),
+  .string(
+    "transport_limits", \.transportLimits,
+    "comma separated name=value for the limits listed below; wins over grpc_channel_arguments. Names that end in _milliseconds "
+      + "and connections_per_peer_max take 0 for no limit"),
   .int("worker_threads", in: 0...1024, \.workerThreads, "threads for runs too long for an event loop; 0 takes the usable CPUs"),
 ]
 
@@ -149,6 +161,8 @@ extension Options {
       }
       try set(flag, text, argument)
     }
+    setChannelArguments(channelArguments)
+    try setTransportLimits(transportLimits)
   }
 
   private mutating func set(_ flag: Flag, _ text: String?, _ argument: String) throws(OptionsError) {
@@ -204,6 +218,8 @@ extension Options {
       let padding = String(repeating: " ", count: max(1, 52 - shown.count))
       text += "\t\(shown)\(padding)\(type)\t\(flag.help)\n"
     }
+    text += "Limits of the transport (--transport_limits=name=value,...):\n"
+    for limit in Limits.named { text += "\t\(limit.name)=\(Limits()[keyPath: limit.path])\n" }
     return text
   }()
 }

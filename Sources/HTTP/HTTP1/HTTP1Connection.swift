@@ -43,6 +43,8 @@ internal import Glibc
   private var text = ByteBuffer()
   private var textSent = 0
   private var hasCaughtUp = false
+  /// Of the body or the queue: counted as waiting for the peer.
+  private var answerBytesHeld = 0
 
   /// Bytes read and not parsed yet.
   private var backlog = ByteBuffer()
@@ -54,6 +56,9 @@ internal import Glibc
   private var isLingering = false
   private var isDraining = false
   private var isUpgrading = false
+  /// The handler is being told that its body is slow, and has reset the stream for it.
+  private var isStarving = false
+  private var isStarved = false
   /// Why the handler has cut its stream.
   private var resetError: StreamError?
   /// Bytes of bodies that nobody wants, of this request or behind the last.
@@ -67,7 +72,7 @@ internal import Glibc
     _ transport: consuming Transport, isSecure: Bool, loop: EventLoop, peer: String, host: (any ConnectionHost)?
   ) {
     application = host?.application
-    parser = RequestParser(limits: loop.limits, isSecure: isSecure)
+    parser = RequestParser(limits: loop.limits.request, isSecure: isSecure)
     super.init(transport, state: .open, loop: loop, peer: peer, host: host)
   }
 
@@ -253,7 +258,8 @@ internal import Glibc
     if !writer.sendsBody {
       answer = .complete
     } else if count >= Quantum.gatherBytes, writer.body != .chunked {
-      if count > limits.writeBacklogBytesMax { closeSoon("a body of \(count) bytes is more than may wait") }
+      holdAnswer(count)
+      answerBytesHeld += count
       answer = .body
     } else {
       // The short ones are copied beside their heads; trailers stand behind a body in pieces, if only one.
@@ -261,6 +267,8 @@ internal import Glibc
         var body = ByteBuffer()
         swap(&body, &stream.body)
         stream.isStreaming = true
+        holdAnswer(count)
+        answerBytesHeld += count
         stream.queue.append(body)
         stream.hasEnded = true
         stream.endFirst = stream.responseTrailers
@@ -303,11 +311,11 @@ internal import Glibc
 
   override func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool {
     if !writer.sendsBody { return true }
+    holdAnswer(bytes.count)
+    answerBytesHeld += bytes.count
     stream.queue.append(bytes)
     markDirty()
-    let waiting = stream.queue.count
-    if waiting > limits.writeBacklogBytesMax { closeSoon("\(waiting) bytes wait for a peer that does not read") }
-    if waiting < limits.streamBacklogBytesMax { return true }
+    if stream.queue.count < limits.streamBacklogBytesMax { return true }
     stream.owesWritable = true
     return false
   }
@@ -315,6 +323,10 @@ internal import Glibc
   override func wrote(_ stream: HTTPStream) { markDirty() }
 
   override func submitReset(_ stream: HTTPStream, _ error: StreamError) {
+    if isStarving, answer == .none {
+      isStarved = true
+      return
+    }
     // One exchange is all there is: with it goes the connection.
     resetError = error
     closeSoon("the stream was reset")
@@ -378,6 +390,8 @@ internal import Glibc
         hasCaughtUp = true
       }
       if let done = stream.queue.advance(n) { loop.outbox.keep(done) }
+      releaseAnswer(n)
+      answerBytesHeld -= n
       if isChunked { unsafe loop.outbox.copy(ResponseWriter.chunkEnd.utf8Start, ResponseWriter.chunkEnd.utf8CodeUnitCount) }
     }
     if !stream.hasEnded { return false }
@@ -429,6 +443,8 @@ internal import Glibc
     owesContinue = false
     discarded = 0
     hasCaughtUp = false
+    releaseAnswer(answerBytesHeld)
+    answerBytesHeld = 0
     if stream.isOpen {
       unsafe stream.connection = nil
       releaseBody(of: stream)
@@ -492,9 +508,9 @@ internal import Glibc
       switch wanted {
       case .nothing: 0
       case .request(0): limits.handshakeMilliseconds
-      case .request: limits.keepAliveMilliseconds
-      case .head: limits.requestHeadMilliseconds
-      case .body: limits.bodyProgressMilliseconds
+      case .request: limits.requestIdleMilliseconds
+      case .head: limits.headerMilliseconds
+      case .body: limits.bodyMilliseconds
       case .linger: limits.lingerMilliseconds
       }
     if milliseconds > 0 { timer = loop.schedule(afterMilliseconds: milliseconds, self) }
@@ -505,8 +521,9 @@ internal import Glibc
     if isLingering { return .linger }
     if isEnding || isAsked || hasInputEnded { return .nothing }
     if let stream, stream.isOpen {
-      // A body that we do not read is not slow.
-      return stream.isPaused || backlog.count > 0 ? .nothing : .body(exchanges)
+      // A body that we do not read is not slow, and one that is answered as it comes takes its time.
+      let isOwed = answer == .none && !stream.isPaused && backlog.count == 0
+      return isOwed || answer == .complete ? .body(exchanges) : .nothing
     }
     return parser.isBetweenRequests ? .request(exchanges) : .head(exchanges)
   }
@@ -518,14 +535,28 @@ internal import Glibc
     case .nothing: break
     case .request: close("no request within the time for one")
     case .linger: close("finished")
-    case .head: timedOut("no end of the head within \(limits.requestHeadMilliseconds) ms")
+    case .head: timedOut("no end of the head within \(limits.headerMilliseconds) ms")
     case .body:
-      if bodyBytesSinceCheck < limits.bodyProgressBytes {
-        return timedOut("less than \(limits.bodyProgressBytes) bytes of the body within \(limits.bodyProgressMilliseconds) ms")
-      }
+      if bodyBytesSinceCheck < limits.bodyBytesPerLookMin { return starve() }
       bodyBytesSinceCheck = 0
-      self.timer = loop.schedule(afterMilliseconds: limits.bodyProgressMilliseconds, self)
+      self.timer = loop.schedule(afterMilliseconds: limits.bodyMilliseconds, self)
     }
+  }
+
+  /// Less of the body than there should be. The handler may have a better answer to that than 408.
+  private func starve() {
+    guard let stream, stream.isOpen, !stream.isSubmitted, let handler = stream.handler else {
+      return timedOut("less than \(limits.bodyBytesPerLookMin) bytes of the body within \(limits.bodyMilliseconds) ms")
+    }
+    isStarving = true
+    handler.starved(stream)
+    isStarving = false
+    if isStarved {
+      return timedOut("less than \(limits.bodyBytesPerLookMin) bytes of the body within \(limits.bodyMilliseconds) ms")
+    }
+    bodyBytesSinceCheck = 0
+    timer = loop.schedule(afterMilliseconds: limits.bodyMilliseconds, self)
+    markDirty()
   }
 
   private func timedOut(_ reason: String) {

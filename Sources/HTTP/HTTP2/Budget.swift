@@ -13,17 +13,20 @@ struct Budget {
     refilled = now
   }
 
-  /// Spends one token. `now` is only asked when the purse is empty, so the usual charge reads no clock.
-  mutating func charge(now: @autoclosure () -> MonotonicTime) -> Bool {
-    if tokens == 0 {
+  /// Spends tokens. `now` is only asked when the purse does not hold as many, so the usual charge reads no clock.
+  mutating func charge(_ count: Int = 1, now: @autoclosure () -> MonotonicTime) -> Bool {
+    let wanted = UInt64(count)
+    if tokens < wanted {
       let time = now()
       let elapsed = min(time.nanoseconds(since: refilled), 3_600_000_000_000)
       let earned = elapsed / 1000 * perSecond / 1_000_000
-      if earned == 0 { return false }
-      tokens = min(burst, earned)
-      refilled = time
+      if earned > 0 {
+        tokens = min(burst, tokens + earned)
+        refilled = time
+      }
+      if tokens < wanted { return false }
     }
-    tokens -= 1
+    tokens -= wanted
     return true
   }
 }

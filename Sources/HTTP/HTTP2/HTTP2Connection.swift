@@ -40,7 +40,6 @@ public protocol ConnectionObserver: AnyObject {
   /// Said before the session says anything.
   private var opening: StaticString?
 
-  private var bodyBytesWaiting = 0
   private var resets: Budget
   private var control: Budget
   private var windowUpdates: Budget
@@ -50,6 +49,23 @@ public protocol ConnectionObserver: AnyObject {
   private var handshakeTimer = TimerID.none
   private var idleTimer = TimerID.none
   private var drainTimer = TimerID.none
+  private var keepaliveTimer = TimerID.none
+  private var watchfulness = Watchfulness()
+  private var pings = PingRule()
+  /// PINGs of ours that wait for their answer.
+  private var pingsUnanswered = 0
+  /// Since when there has been no stream; kept only when there is a limit on it.
+  private var idleSince = MonotonicTime(nanoseconds: 0)
+
+  /// Runs while streams are open.
+  private var lookTimer = TimerID.none
+  /// The stream whose header block has begun and not ended, 0: none; how many have begun, and which one was seen last.
+  private var openHeader: Int32 = 0
+  private var headersBegun: UInt64 = 0
+  private var headerSeen: UInt64 = 0
+  private var headerSeenAt = MonotonicTime(nanoseconds: 0)
+  /// Bytes of paused streams that the connection's window was given back for.
+  private var pausedBytes = 0
 
   /// Reads that brought bytes, counted for who wants to know whether the peer lives.
   public private(set) var readCount: UInt64 = 0
@@ -103,9 +119,8 @@ public protocol ConnectionObserver: AnyObject {
       unsafe nghttp2_session_upgrade2(
         connection.handle, settings.baseAddress?.assumingMemoryBound(to: UInt8.self), settings.count, isHEAD ? 1 : 0, pointer)
     }
-    // Watched before a stream is opened: what cannot be watched has no streams.
-    guard code == 0, connection.begin() else {
-      connection.loop.cancel(connection.handshakeTimer)
+    guard code == 0 else {
+      loop.cancel(connection.handshakeTimer)
       return nil
     }
     connection.opening = ResponseWriter.switching
@@ -153,8 +168,13 @@ public protocol ConnectionObserver: AnyObject {
     isBusy = false
     if n < 0 {
       // A bad preface, a flood, or a protocol error nghttp2 could not answer with GOAWAY.
-      let reason = unsafe String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: n)))
-      closeSoon("HTTP/2: \(reason)")
+      let code = Int32(truncatingIfNeeded: n)
+      if code == NGHTTP2_ERR_FLOODED.rawValue || code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue {
+        return floodEnds(unsafe String(cString: nghttp2_strerror(code)))
+      }
+      closeSoon("HTTP/2: \(unsafe String(cString: nghttp2_strerror(code)))")
+    } else if role == .server, lookTimer == .none, !streams.isEmpty || openHeader != 0 {
+      lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
     }
   }
 
@@ -177,13 +197,11 @@ public protocol ConnectionObserver: AnyObject {
     // `streams` holds the object until streamClosed().
     unsafe recent = Unmanaged.passUnretained(stream)
     recentID = id
-    if idleTimer != .none {
-      loop.cancel(idleTimer)
-      idleTimer = .none
-    }
   }
 
   func beginHeaders(_ id: Int32, _ category: nghttp2_headers_category) -> Int32 {
+    openHeader = id
+    headersBegun &+= 1
     guard role == .server, category == NGHTTP2_HCAT_REQUEST else { return SessionCode.ok }
     let stream = loop.takeStream()
     add(stream, id)
@@ -203,12 +221,15 @@ public protocol ConnectionObserver: AnyObject {
         category == NGHTTP2_HCAT_HEADERS && (role == .server || stream.headIsFinal)
         ? unsafe stream.trailers.append(name, nameCount, value, valueCount, limit: limit)
         : unsafe stream.head.append(name, nameCount, value, valueCount, limit: limit)
-      if !kept { stream.headOverflowed = true }
-      return SessionCode.ok
+      if kept { return SessionCode.ok }
+      stream.headOverflowed = true
+      let isBeyondWords = stream.head.listBytes + stream.trailers.listBytes > limit * limits.headerListFactorMax
+      return isBeyondWords ? SessionCode.resetStream : SessionCode.ok
     }
   }
 
   func headersComplete(_ id: Int32, _ category: nghttp2_headers_category, end: Bool) -> Int32 {
+    openHeader = 0
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
     return unsafe stream._withUnsafeGuaranteedRef { stream in
       if end { stream.isRemoteEnded = true }
@@ -231,24 +252,57 @@ public protocol ConnectionObserver: AnyObject {
   func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
     let isPaused = unsafe stream._withUnsafeGuaranteedRef { stream in
+      stream.bodyReceived += bytes.count
       if let handler = stream.handler { handler.received(unsafe bytes.bytes, on: stream) }
-      if stream.isPaused { stream.unconsumed += bytes.count }
+      if stream.bytesExpected > limits.streamWindowBytes, !stream.windowHasGrown { growWindow(stream) }
       return stream.isPaused
     }
-    // The bytes have been taken (or nobody wants them): the peer may send as many more. A paused stream keeps its own
-    // window shut, not that of its neighbours.
+    // The bytes have been taken (or nobody wants them): the peer may send as many more.
     let code =
-      isPaused
-      ? unsafe nghttp2_session_consume_connection(handle, bytes.count)
-      : unsafe nghttp2_session_consume(handle, id, bytes.count)
+      isPaused ? consumePaused(id, bytes.count) : unsafe nghttp2_session_consume(handle, id, bytes.count)
     return code == 0 ? SessionCode.ok : SessionCode.callbackFailure
+  }
+
+  /// A long message: the peer need not wait for us every few megabytes.
+  private func growWindow(_ stream: HTTPStream) {
+    stream.windowHasGrown = true
+    let size = min(stream.bytesExpected, limits.streamWindowBytesMax)
+    if size > limits.streamWindowBytes {
+      _ = unsafe nghttp2_session_set_local_window_size(handle, 0, stream.id, Int32(clamping: size))
+    }
+  }
+
+  /// A paused stream keeps its own window shut, not that of its neighbours; but only as long as paused streams hold little.
+  private func consumePaused(_ id: Int32, _ count: Int) -> Int32 {
+    guard let stream = unsafe stream(id) else { return 0 }
+    return unsafe stream._withUnsafeGuaranteedRef { stream in
+      stream.unconsumed += count
+      if pausedBytes + count > limits.pausedBytesMax {
+        stream.unconsumedByConnection += count
+        return 0
+      }
+      pausedBytes += count
+      stream.pausedBytes += count
+      return unsafe nghttp2_session_consume_connection(handle, count)
+    }
   }
 
   override func resumeInput(_ stream: HTTPStream) {
     let count = stream.unconsumed
     stream.unconsumed = 0
+    consumeOfConnection(stream)
     if count > 0, unsafe nghttp2_session_consume_stream(handle, stream.id, count) != 0 { closeSoon("out of memory") }
     markDirty()
+  }
+
+  /// What a paused stream kept from the connection's window.
+  private func consumeOfConnection(_ stream: HTTPStream) {
+    pausedBytes -= stream.pausedBytes
+    stream.pausedBytes = 0
+    let count = stream.unconsumedByConnection
+    stream.unconsumedByConnection = 0
+    guard count > 0, let handle = unsafe sessionHandle else { return }
+    if unsafe nghttp2_session_consume_connection(handle, count) != 0 { closeSoon("out of memory") }
   }
 
   func dataComplete(_ id: Int32, isEmpty: Bool, end: Bool) -> Int32 {
@@ -271,15 +325,41 @@ public protocol ConnectionObserver: AnyObject {
       loop.cancel(handshakeTimer)
       handshakeTimer = .none
       armIdle()
+      armKeepalive()
       observer?.connected(self)
       return SessionCode.ok
-    case FrameType.ping where acknowledges:
+    case FrameType.ping where acknowledges && pingsUnanswered > 0:
+      pingsUnanswered -= 1
       if drain == .announced { nameLastStream() }
       observer?.ponged(self)
       return SessionCode.ok
-    default:
-      return control.charge(now: loop.now) ? SessionCode.ok : flooded("control frames")
+    case FrameType.ping where !acknowledges && role == .server:
+      let interval = streams.isEmpty ? limits.idlePingMillisecondsMin : limits.pingMillisecondsMin
+      if !pings.received(now: loop.now, intervalMilliseconds: interval, strikesMax: limits.pingStrikesMax) { return tooManyPings() }
+    case FrameType.settings where !acknowledges:
+      let count = 1 + streams.count / Limits.streamsPerSettingsCharge
+      return control.charge(count, now: loop.now) ? SessionCode.ok : flooded("SETTINGS frames")
+    default: break
     }
+    return control.charge(now: loop.now) ? SessionCode.ok : flooded("control frames")
+  }
+
+  /// A frame of a type that nobody has told us of (RFC 9113 §5.5: ignored, which is work).
+  func unknownFrame() {
+    if !control.charge(now: loop.now) { _ = flooded("unknown frames") }
+  }
+
+  /// In the words that gRPC's clients know and slow down at.
+  private func tooManyPings() -> Int32 {
+    if mustClose == nil {
+      closeSoon("too many pings")
+      let last = unsafe nghttp2_session_get_last_proc_stream_id(handle)
+      let text = "too_many_pings" as StaticString
+      // nghttp2 copies the text.
+      _ = unsafe nghttp2_submit_goaway(
+        handle, 0, last, StreamError.enhanceYourCalm.rawValue, text.utf8Start, text.utf8CodeUnitCount)
+    }
+    return SessionCode.ok
   }
 
   func goAway(_ error: StreamError, _ text: UnsafeRawBufferPointer) -> Int32 {
@@ -296,17 +376,21 @@ public protocol ConnectionObserver: AnyObject {
 
   /// The peer makes work for nothing: GOAWAY and the end, for this connection only.
   private func flooded(_ what: String) -> Int32 {
-    if mustClose == nil {
-      closeSoon("flood of \(what)")
-      Log.warn("closing: flood of \(what)", peer: peer)
-      _ = unsafe nghttp2_session_terminate_session(handle, StreamError.enhanceYourCalm.rawValue)
-    }
+    floodEnds("flood of \(what)")
     return SessionCode.ok
+  }
+
+  private func floodEnds(_ what: String) {
+    if mustClose != nil { return }
+    closeSoon(what)
+    Log.warn("closing: \(what)", peer: peer)
+    _ = unsafe nghttp2_session_terminate_session(handle, StreamError.enhanceYourCalm.rawValue)
   }
 
   func streamClosed(_ id: Int32, _ error: StreamError) -> Int32 {
     // A client resets its own streams as it likes, and a server can reset no more than it was sent.
     if role == .server, error != .none, error != .refused, !resets.charge(now: loop.now) { _ = flooded("stream resets") }
+    if id == openHeader { openHeader = 0 }
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
     recentID = 0
     unsafe recent = nil
@@ -318,7 +402,8 @@ public protocol ConnectionObserver: AnyObject {
   private func remove(_ stream: HTTPStream, _ error: StreamError) {
     unsafe stream.connection = nil
     releaseBody(of: stream)
-    bodyBytesWaiting -= stream.body.count + stream.queue.count
+    releaseAnswer(stream.body.count + stream.queue.count)
+    if stream.isPaused { consumeOfConnection(stream) }
     let handler = stream.handler
     stream.handler = nil
     handler?.closed(stream, error)
@@ -328,13 +413,13 @@ public protocol ConnectionObserver: AnyObject {
       streams[stream.position].position = stream.position
     }
     finished.append(streams.removeLast())
-    if streams.isEmpty { armIdle() }
+    if streams.isEmpty, limits.idleMilliseconds > 0 { idleSince = loop.now }
   }
 
   // MARK: bytes out
 
   override func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {
-    bodyBytesWaiting += stream.body.count
+    holdAnswer(stream.body.count)
     var provider = unsafe bodyProvider(stream)
     // nghttp2 copies the provider; the names and values are static.
     let code = unsafe nghttp2_submit_response(handle, stream.id, fields.base, fields.count, &provider)
@@ -358,7 +443,7 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool {
-    bodyBytesWaiting += bytes.count
+    holdAnswer(bytes.count)
     stream.queue.append(bytes)
     wrote(stream)
     if stream.queue.count < limits.streamBacklogBytesMax { return true }
@@ -387,9 +472,6 @@ public protocol ConnectionObserver: AnyObject {
 
   private func submitted(_ stream: HTTPStream, _ code: Int32) {
     if code != 0 { submitReset(stream, .internalError) }
-    if bodyBytesWaiting > limits.writeBacklogBytesMax {
-      closeSoon("\(bodyBytesWaiting) bytes wait for a peer that does not read")
-    }
     markDirty()
   }
 
@@ -471,7 +553,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// `n` bytes of the queue are on their way. A chunk that they end may be named in the outbox, which keeps it.
   private func advance(_ stream: HTTPStream, _ n: Int) {
-    bodyBytesWaiting -= n
+    releaseAnswer(n)
     if stream.owesWritable, stream.queue.count - n <= limits.streamBacklogBytesMax / 2 {
       stream.owesWritable = false
       caughtUp.append(stream)
@@ -486,6 +568,7 @@ public protocol ConnectionObserver: AnyObject {
   /// A DATA frame whose body stays where it is.
   func sendData(_ source: UnsafeMutableRawPointer, _ head: UnsafePointer<UInt8>, _ length: Int) -> Int32 {
     if loop.outbox.isFull { return SessionCode.wouldBlock }
+    pings.sent()
     // The stream lives until it is closed and its body until `finished` is emptied, after the write.
     unsafe Unmanaged<HTTPStream>.fromOpaque(source)._withUnsafeGuaranteedRef { stream in
       unsafe loop.outbox.copy(head, 9)
@@ -515,6 +598,8 @@ public protocol ConnectionObserver: AnyObject {
         return false
       }
       guard n > 0, let chunk = unsafe chunk else { return loop.outbox.isFull }
+      // nghttp2 hands out frame by frame, their heads first: the fourth byte is the type.
+      if unsafe n > 3 && chunk[3] <= FrameType.headers { pings.sent() }
       // The chunk is valid until the next call into the session; copy() takes it now.
       unsafe loop.outbox.copy(chunk, n)
     }
@@ -584,7 +669,7 @@ public protocol ConnectionObserver: AnyObject {
       return nil
     }
     add(stream, id)
-    bodyBytesWaiting += stream.body.count
+    holdAnswer(stream.body.count)
     markDirty()
     return stream
   }
@@ -598,8 +683,12 @@ public protocol ConnectionObserver: AnyObject {
   /// Asks whether the peer is there; `observer.ponged` when it is.
   public func ping() {
     guard state == .open else { return }
-    _ = unsafe nghttp2_submit_ping(handle, 0, nil)
+    submitPing()
     markDirty()
+  }
+
+  private func submitPing() {
+    if unsafe nghttp2_submit_ping(handle, 0, nil) == 0 { pingsUnanswered += 1 }
   }
 
   // MARK: the end
@@ -607,9 +696,9 @@ public protocol ConnectionObserver: AnyObject {
   public override func timerFired(_ timer: TimerID) {
     switch timer {
     case handshakeTimer: close("no HTTP/2 preface within \(limits.handshakeMilliseconds) ms")
-    case idleTimer:
-      idleTimer = .none
-      startDrain()
+    case idleTimer: idled()
+    case lookTimer: look()
+    case keepaliveTimer: askWhetherAlive()
     case drainTimer:
       if drain == .announced { nameLastStream() }
     default: super.timerFired(timer)
@@ -617,8 +706,74 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   private func armIdle() {
-    if limits.idleMilliseconds > 0, streams.isEmpty, idleTimer == .none, state == .open, drain == .no {
-      idleTimer = loop.schedule(afterMilliseconds: limits.idleMilliseconds, self)
+    if limits.idleMilliseconds == 0 { return }
+    idleSince = loop.now
+    idleTimer = loop.schedule(afterMilliseconds: limits.idleMilliseconds, self)
+  }
+
+  /// One timer for the life of the connection: it looks how long there has been no stream, and comes again when that is due.
+  private func idled() {
+    idleTimer = .none
+    guard state == .open, drain == .no else { return }
+    let due = streams.isEmpty ? idleSince.advanced(byMilliseconds: UInt64(limits.idleMilliseconds)) : .distantFuture
+    if due <= loop.now { return startDrain() }
+    idleTimer =
+      due == .distantFuture
+      ? loop.schedule(afterMilliseconds: limits.idleMilliseconds, self) : loop.schedule(at: due, self)
+  }
+
+  /// A client's channel asks by itself (`ping`).
+  private func armKeepalive() {
+    if role == .server, limits.keepaliveMilliseconds > 0 {
+      keepaliveTimer = loop.schedule(afterMilliseconds: limits.keepaliveMilliseconds, self)
+    }
+  }
+
+  private func askWhetherAlive() {
+    keepaliveTimer = .none
+    switch watchfulness.timerFired(readCount: readCount) {
+    case .wait: armKeepalive()
+    case .ping:
+      submitPing()
+      markDirty()
+      keepaliveTimer = loop.schedule(afterMilliseconds: limits.keepaliveTimeoutMilliseconds, self)
+    case .close: close("the peer has not answered a ping for \(limits.keepaliveTimeoutMilliseconds) ms")
+    }
+  }
+
+  /// Looks after header blocks, bodies and answers that have begun, and comes again while there are streams.
+  private func look() {
+    lookTimer = .none
+    let now = loop.now
+    if openHeader != 0 {
+      if headerSeen != headersBegun {
+        headerSeen = headersBegun
+        headerSeenAt = now
+      } else if now.nanoseconds(since: headerSeenAt) >= UInt64(limits.headerMilliseconds) * 1_000_000 {
+        return close("a header block that does not end within \(limits.headerMilliseconds) ms")
+      }
+    }
+    // Handlers may end streams in here, which takes effect in the flush that they ask for.
+    for stream in streams { look(at: stream, now) }
+    if state == .open, !streams.isEmpty || openHeader != 0 {
+      lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
+    }
+  }
+
+  private func look(at stream: HTTPStream, _ now: MonotonicTime) {
+    if stream.expectsBytes || stream.bytesExpected > 0, !stream.isRemoteEnded, !stream.isPaused, !stream.isSubmitted {
+      let isTooSlow = stream.bodyPace.isTooSlow(
+        total: stream.bodyReceived, now: now, bytesMin: limits.bodyBytesPerLookMin, milliseconds: limits.bodyMilliseconds)
+      if isTooSlow { stream.handler?.starved(stream) }
+    } else {
+      stream.bodyPace.rest()
+    }
+    if stream.isSubmitted, !stream.isStreaming, stream.bodySent < stream.body.count {
+      let isTooSlow = stream.answerPace.isTooSlow(
+        total: stream.bodySent, now: now, bytesMin: limits.answerBytesPerStallMin, milliseconds: limits.writeStallMilliseconds)
+      if isTooSlow { submitReset(stream, .cancelled) }
+    } else {
+      stream.answerPace.rest()
     }
   }
 
@@ -629,7 +784,7 @@ public protocol ConnectionObserver: AnyObject {
     drain = .announced
     if role == .client || !hasHandshaken { return nameLastStream() }
     _ = unsafe nghttp2_submit_shutdown_notice(handle)
-    _ = unsafe nghttp2_submit_ping(handle, 0, nil)
+    submitPing()
     // A peer that does not answer pings gets a second.
     drainTimer = loop.schedule(afterMilliseconds: 1000, self)
     markDirty()
@@ -645,7 +800,7 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func cleanUp(_ reason: String) {
-    for timer in [handshakeTimer, idleTimer, drainTimer] { loop.cancel(timer) }
+    for timer in [handshakeTimer, idleTimer, drainTimer, lookTimer, keepaliveTimer] { loop.cancel(timer) }
     while let stream = streams.last {
       // nghttp2 knows a request from the moment its HEADERS are made.
       let isUnsent = unsafe role == .client && nghttp2_session_get_stream_user_data(handle, stream.id) == nil

@@ -19,7 +19,10 @@ internal import CNGHTTP2
     unsafe nghttp2_option_set_max_settings(option, limits.settingsEntriesMax)
     unsafe nghttp2_option_set_max_outbound_ack(option, limits.outboundAcknowledgementsMax)
     unsafe nghttp2_option_set_max_continuations(option, limits.continuationsMax)
-    unsafe nghttp2_option_set_stream_reset_rate_limit(option, UInt64(limits.resetsBurst), UInt64(limits.resetsPerSecond))
+    // Ours is charged first, and says ENHANCE_YOUR_CALM; nghttp2's own says INTERNAL_ERROR.
+    unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * UInt64(limits.resetsBurst), 2 * UInt64(limits.resetsPerSecond))
+    // Otherwise nghttp2 drops frames of types it does not know without a word, and a flood of them goes unseen.
+    for type in FrameType.firstUnknown...UInt8.max { unsafe nghttp2_option_set_user_recv_extension_type(option, type) }
     unsafe nghttp2_option_set_peer_max_concurrent_streams(option, 100)
 
     var session: OpaquePointer?
@@ -70,6 +73,8 @@ enum SessionCode {
 enum FrameType {
   static let data: UInt8 = 0, headers: UInt8 = 1, priority: UInt8 = 2, resetStream: UInt8 = 3, settings: UInt8 = 4
   static let ping: UInt8 = 6, goAway: UInt8 = 7, windowUpdate: UInt8 = 8
+  /// Behind CONTINUATION.
+  static let firstUnknown: UInt8 = 10
 }
 
 enum FrameFlag {
@@ -106,8 +111,8 @@ enum FrameFlag {
           return unsafe connection.headersComplete(
             head.stream_id, frame!.pointee.headers.cat, end: head.flags & FrameFlag.endStream != 0)
         case FrameType.data:
-          return connection.dataComplete(
-            head.stream_id, isEmpty: head.length == 0, end: head.flags & FrameFlag.endStream != 0)
+          return unsafe connection.dataComplete(
+            head.stream_id, isEmpty: head.length <= frame!.pointee.data.padlen, end: head.flags & FrameFlag.endStream != 0)
         case FrameType.goAway:
           // The debug data is valid for the length of the callback.
           let text = unsafe UnsafeRawBufferPointer(
@@ -129,6 +134,13 @@ enum FrameFlag {
         let head = unsafe frame!.pointee.hd
         return head.type == FrameType.headers ? connection.headersNotSent(head.stream_id) : SessionCode.ok
       }
+    }
+    unsafe nghttp2_session_callbacks_set_unpack_extension_callback(table) { _, _, _, user in
+      _ = unsafe ownerOf(user) { connection in
+        connection.unknownFrame()
+        return SessionCode.ok
+      }
+      return NGHTTP2_ERR_CANCEL.rawValue
     }
     unsafe nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, length, source, user in
       unsafe ownerOf(user) { connection in

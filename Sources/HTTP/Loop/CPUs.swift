@@ -6,8 +6,8 @@ public enum CPUs {
   public static var usable: Int {
     let affinity = Int(clinux_affinity_count())
     // cgroup v2, then v1. A container sees its own group at the root of the mount.
-    let quota = quotaV2(read("/sys/fs/cgroup/cpu.max"))
-      ?? quotaV1(read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), read("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
+    let quota = quotaV2(SystemFile.read("/sys/fs/cgroup/cpu.max"))
+      ?? quotaV1(SystemFile.read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), SystemFile.read("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
     return max(1, min(affinity, quota ?? affinity))
   }
 
@@ -26,14 +26,5 @@ public enum CPUs {
 
   private static func processors(_ quota: Int, _ period: Int) -> Int? {
     quota > 0 && period > 0 ? quota / period + (quota % period == 0 ? 0 : 1) : nil
-  }
-
-  private static func read(_ path: String) -> String? {
-    let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    if fd < 0 { return nil }
-    let file = Socket(owning: fd)
-    var bytes = [UInt8](repeating: 0, count: 256)
-    let n = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(file.fd, $0.baseAddress, $0.count) }
-    return n > 0 ? String(decoding: bytes[..<n], as: UTF8.self) : nil
   }
 }

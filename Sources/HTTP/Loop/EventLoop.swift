@@ -66,16 +66,29 @@ struct ReadyFlags: OptionSet {
   /// Large buffers between messages.
   public var buffers: BufferPool
   public var codecs = Codecs()
+  /// Request bodies and waiting answers of this loop's connections, as parts of the server's.
+  var bodies: ByteAccount
+  var answers: ByteAccount
+  /// Told when there are more answers than the server may have waiting.
+  var answersOverflowed: (() -> Void)?
 
   public convenience init(index: Int = 0, limits: Limits = Limits()) throws(SocketError) {
+    try self.init(index: index, limits: limits, bodies: ByteAccount(nil), answers: ByteAccount(nil))
+  }
+
+  convenience init(index: Int, limits: Limits, bodies: ByteAccount, answers: ByteAccount) throws(SocketError) {
     self.init(
-      index, limits, epoll: try EventLoop.open("epoll_create1", epoll_create1(Int32(EPOLL_CLOEXEC))),
+      index, limits, bodies, answers, epoll: try EventLoop.open("epoll_create1", epoll_create1(Int32(EPOLL_CLOEXEC))),
       wakeUp: try EventLoop.open("eventfd", eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))))
   }
 
-  private init(_ index: Int, _ limits: Limits, epoll: consuming Socket, wakeUp: consuming Socket) {
+  private init(
+    _ index: Int, _ limits: Limits, _ bodies: ByteAccount, _ answers: ByteAccount, epoll: consuming Socket, wakeUp: consuming Socket
+  ) {
     self.index = index
     self.limits = limits
+    self.bodies = bodies
+    self.answers = answers
     self.epoll = epoll
     self.wakeUp = WakeUp(wakeUp)
     timers = TimerWheel(now: .now)
@@ -166,6 +179,15 @@ extension EventLoop {
 
   /// Every connection that is open.
   var connections: [Connection] { sources.compactMap { $0 as? Connection } }
+
+  /// The server has more answers waiting than it may: the connection that has most of ours goes, unless it is not worth it.
+  func shedAnswers() {
+    guard let worst = connections.max(by: { $0.answerBytesWaiting < $1.answerBytesWaiting }),
+      worst.answerBytesWaiting > limits.streamBacklogBytesMax
+    else { return }
+    worst.closeSoon("too many answers wait in the server, most of them (\(worst.answerBytesWaiting) bytes) for this peer")
+    worst.markDirty()
+  }
 
   /// Keeps `object` alive to the end of this turn.
   func bury(_ object: AnyObject) { graveyard.append(object) }

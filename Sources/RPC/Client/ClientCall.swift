@@ -6,7 +6,7 @@
 //                └──── pause ◄───────────┘ ended badly, and `RetryState` says again
 //
 // The deadline runs from the start to the end, whatever lies between. Subclasses know what is sent and what is done with
-// what comes: `UnaryClientCall`, `StreamingCall`.
+// what comes: `UnaryClientCall`, `StreamingClientCall`.
 public import HTTP
 internal import Synchronization
 

@@ -19,14 +19,14 @@ public struct StreamMessage: Sendable {
 
 public final class ClientStream: Sendable {
   private let channel: Channel
-  private let call: StreamingCall
+  private let call: StreamingClientCall
   private let box: Box
 
   init(_ channel: Channel, _ path: String, _ options: CallOptions) {
     self.channel = channel
     let box = Box()
     self.box = box
-    call = StreamingCall(path, options, channel.core, box)
+    call = StreamingClientCall(path, options, channel.core, box)
     channel.loop.enqueue { [call] in call.start() }
   }
 
@@ -102,7 +102,7 @@ public final class ClientStream: Sendable {
   }
 
   /// Between the loop and the tasks.
-  private final class Box: StreamingCallObserver, Sendable {
+  private final class Box: StreamingClientCallObserver, Sendable {
     /// Received and not taken yet; beyond either the server is held back, until half is taken.
     private static let messagesMax = 64
     private static let bytesMax = 1 << 20
@@ -141,7 +141,7 @@ public final class ClientStream: Sendable {
     // MARK: tasks ask
 
     func send(
-      _ message: [UInt8], _ compressed: Bool, on call: StreamingCall,
+      _ message: [UInt8], _ compressed: Bool, on call: StreamingClientCall,
       _ continuation: CheckedContinuation<Result<Void, Status>, Never>
     ) {
       if call.send(message, compressed: compressed) { return continuation.resume(returning: .success(())) }
@@ -154,7 +154,7 @@ public final class ClientStream: Sendable {
       if let over { continuation.resume(returning: .failure(over)) }
     }
 
-    func next(on call: StreamingCall, _ continuation: CheckedContinuation<Result<StreamMessage?, Status>, Never>) {
+    func next(on call: StreamingClientCall, _ continuation: CheckedContinuation<Result<StreamMessage?, Status>, Never>) {
       let (answer, resumes): (Next?, Bool) = state.withLock { state in
         guard let answer = state.take() else {
           precondition(state.reader == nil, "the messages of a stream have one reader")
@@ -191,7 +191,7 @@ public final class ClientStream: Sendable {
 
     // MARK: the loop tells
 
-    func responded(_ call: StreamingCall, _ metadata: Metadata) {
+    func responded(_ call: StreamingClientCall, _ metadata: Metadata) {
       let waiters = state.withLock { state in
         state.head = metadata
         defer { state.headWaiters = [] }
@@ -200,7 +200,7 @@ public final class ClientStream: Sendable {
       for waiter in waiters { waiter.resume(returning: .success(metadata)) }
     }
 
-    func received(_ message: RawSpan, wasCompressed: Bool, on call: StreamingCall) {
+    func received(_ message: RawSpan, wasCompressed: Bool, on call: StreamingClientCall) {
       let message = StreamMessage(bytes: unsafe message.withUnsafeBytes { unsafe Array($0) }, wasCompressed: wasCompressed)
       let (reader, pauses) = state.withLock { state in
         if let reader = state.reader {
@@ -218,7 +218,7 @@ public final class ClientStream: Sendable {
       reader?.resume(returning: .success(message))
     }
 
-    func writable(_ call: StreamingCall) {
+    func writable(_ call: StreamingClientCall) {
       let writers = state.withLock { state in
         defer { state.writers = [] }
         return state.writers
@@ -226,7 +226,7 @@ public final class ClientStream: Sendable {
       for writer in writers { writer.resume(returning: .success(())) }
     }
 
-    func finished(_ call: StreamingCall, _ status: Status, _ trailers: Metadata) {
+    func finished(_ call: StreamingClientCall, _ status: Status, _ trailers: Metadata) {
       var last = state.withLock { state in
         state.end = (status, trailers)
         let last = state

@@ -4,8 +4,11 @@ import Testing
 
 @testable import HTTP
 
-private let curl = "/usr/bin/curl"
-private let python = "/usr/bin/python3"
+private enum Program {
+  static let curl = "/usr/bin/curl"
+  static let python = "/usr/bin/python3"
+  static func isHere(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: path) }
+}
 
 @Suite(.timeLimit(.minutes(1))) struct ForeignClientTests {
   /// What a program prints, run against a server; anything but success is an issue.
@@ -34,49 +37,43 @@ private let python = "/usr/bin/python3"
   }
 
   /// Status, version, redirected bytes and connections opened, for each transfer.
-  private static let told = ["-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code} %{http_version} %{size_download} %{num_connects}\n"]
+  private static let told = ["-sS", "--max-time", "20", "-w", "%{http_code} %{http_version} %{size_download} %{num_connects}\n"]
 
   private func curl(_ arguments: String..., paths: String...) async throws -> [String] {
-    let text = try await ask(HTTPTests.curl) { port in
+    let text = try await ask(Program.curl) { port in
       Self.told + arguments + paths.flatMap { ["http://127.0.0.1:\(port)\($0)", "-o", "/dev/null"] }
     }
     return text.split(separator: "\n").map(String.init)
   }
 
-  /// A file of so many bytes, for the length of the call.
-  private func withFile<R>(bytes: Int, _ body: (String) async throws -> R) async throws -> R {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)").path
-    try Data(repeating: 0x61, count: bytes).write(to: URL(fileURLWithPath: path))
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try await body(path)
-  }
-
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: curl)))
+  @Test(.enabled(if: Program.isHere(Program.curl)))
   func `curl keeps its connection over several answers, whole and in pieces`() async throws {
     let lines = try await curl("--http1.1", paths: "/", "/large", "/pieces", "/none", "/trailers")
     #expect(lines == ["200 1.1 0 1", "200 1.1 \(largeBytes) 0", "200 1.1 8000000 0", "204 1.1 0 0", "200 1.1 0 0"])
   }
 
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: curl)))
+  @Test(.enabled(if: Program.isHere(Program.curl)))
   func `curl asks in HTTP/1.0, for heads, and for early ends`() async throws {
     #expect(try await curl("--http1.0", paths: "/large", "/stream") == ["200 1.1 \(largeBytes) 1", "200 1.1 0 1"])
     #expect(try await curl("-I", paths: "/large", "/") == ["200 1.1 0 1", "200 1.1 0 0"])
     #expect(try await curl("-H", "Connection: close", paths: "/large", "/") == ["200 1.1 \(largeBytes) 1", "200 1.1 0 1"])
   }
 
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: curl)))
+  @Test(.enabled(if: Program.isHere(Program.curl)))
   func `curl uploads: counted, chunked, asking first, and refused`() async throws {
-    try await withFile(bytes: 3_000_000) { file in
-      let echoed = "200 1.1 3000000 1"
-      #expect(try await curl("--data-binary", "@\(file)", paths: "/") == [echoed])
-      #expect(try await curl("--data-binary", "@\(file)", "-H", "Expect: 100-continue", paths: "/") == [echoed])
-      #expect(try await curl("--data-binary", "@\(file)", "-H", "Transfer-Encoding: chunked", paths: "/stream") == [echoed])
-      #expect(try await curl("--data-binary", "@\(file)", "-H", "Expect:", paths: "/forbidden") == ["403 1.1 0 1"])
-      #expect(try await curl("--data-binary", "@\(file)", "-H", "Expect: 100-continue", paths: "/forbidden") == ["403 1.1 0 1"])
-    }
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+    try Data(repeating: 0x61, count: 3_000_000).write(to: file)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let data = "@\(file.path)"
+    let echoed = "200 1.1 3000000 1"
+    #expect(try await curl("--data-binary", data, paths: "/") == [echoed])
+    #expect(try await curl("--data-binary", data, "-H", "Expect: 100-continue", paths: "/") == [echoed])
+    #expect(try await curl("--data-binary", data, "-H", "Transfer-Encoding: chunked", paths: "/stream") == [echoed])
+    #expect(try await curl("--data-binary", data, "-H", "Expect:", paths: "/forbidden") == ["403 1.1 0 1"])
+    #expect(try await curl("--data-binary", data, "-H", "Expect: 100-continue", paths: "/forbidden") == ["403 1.1 0 1"])
   }
 
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: curl)))
+  @Test(.enabled(if: Program.isHere(Program.curl)))
   func `curl goes on in HTTP/2, by Upgrade and by prior knowledge`() async throws {
     #expect(try await curl("--http2", paths: "/large", "/pieces") == ["200 2 \(largeBytes) 1", "200 2 8000000 0"])
     #expect(try await curl("--http2-prior-knowledge", paths: "/large", "/none") == ["200 2 \(largeBytes) 1", "204 2 0 0"])
@@ -84,7 +81,7 @@ private let python = "/usr/bin/python3"
     #expect(try await curl("--http2", "-d", "abc", paths: "/") == ["200 1.1 3 1"])
   }
 
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: python)))
+  @Test(.enabled(if: Program.isHere(Program.python)))
   func `Python's http.client reads every kind of answer on one connection`() async throws {
     let script = """
       import http.client, sys
@@ -107,7 +104,7 @@ private let python = "/usr/bin/python3"
       print(connection.sock.getsockname() == port)
       print(ask("GET", "/", headers={"Connection": "close"}))
       """
-    let text = try await ask(python) { ["-c", script, "\($0)"] }
+    let text = try await ask(Program.python) { ["-c", script, "\($0)"] }
     #expect(
       text.split(separator: "\n") == [
         "(200, 0, None, False)", "(200, 1000000, None, False)", "(200, 7, 'chunked', False)", "(200, 2, 'chunked', False)",

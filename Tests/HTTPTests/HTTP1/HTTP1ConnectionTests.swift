@@ -315,7 +315,7 @@ import TransportSupport
 
   @Test func `a head that does not end is answered 408`() async throws {
     var limits = Limits()
-    limits.requestHeadMilliseconds = 50
+    limits.headerMilliseconds = 50
     try await withServer(limits) { _, port, _ in
       let peer = try ScriptedPeer(port: port)
       peer.send("GET / HTTP/1.1\r\nHo")
@@ -331,8 +331,8 @@ import TransportSupport
 
   @Test func `a body that brings too little is answered 408, and one that is not wanted has time`() async throws {
     var limits = Limits()
-    limits.bodyProgressMilliseconds = 50
-    limits.bodyProgressBytes = 2
+    limits.bodyMilliseconds = 50
+    limits.bodyBytesPerSecondMin = 40
     try await withServer(limits) { _, port, log in
       let peer = try ScriptedPeer(port: port)
       peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na")
@@ -353,7 +353,7 @@ import TransportSupport
   @Test func `an idle connection is closed, before its first request and between two`() async throws {
     var limits = Limits()
     limits.handshakeMilliseconds = 50
-    limits.keepAliveMilliseconds = 50
+    limits.requestIdleMilliseconds = 50
     try await withServer(limits) { _, port, _ in
       expectClosed(try ScriptedPeer(port: port))
       let peer = try ScriptedPeer(port: port)

@@ -181,6 +181,8 @@ internal import Synchronization
     if stream.head.has(.grpcEncoding) { assembler.coding = stream.head.messageCoding }
     state = .receiving
     self.deadline = deadline
+    // Nothing can begin before the whole request is here.
+    stream.expectsBytes = true
     if let deadline { timer = application.loop.schedule(at: deadline, self) }
   }
 
@@ -223,6 +225,7 @@ extension UnaryCall: StreamHandler {
       return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
     if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
+    stream.bytesExpected = assembler.missingBytes
   }
 
   public func ended(_ stream: HTTPStream) {
@@ -239,6 +242,10 @@ extension UnaryCall: StreamHandler {
     // The application keeps its table, and with it the method, as long as it has calls.
     unsafe method!._withUnsafeGuaranteedRef { $0.unary!.handle(self) }
     if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
+  }
+
+  public func starved(_ stream: HTTPStream) {
+    if state == .receiving { fail(Status(.deadlineExceeded, "the request came too slowly")) }
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {

@@ -7,22 +7,22 @@
 internal import HTTP
 
 /// Told about a streaming call, on the channel's loop.
-public protocol StreamingCallObserver: AnyObject {
+public protocol StreamingClientCallObserver: AnyObject {
   /// The head of the answer.
-  func responded(_ call: StreamingCall, _ metadata: Metadata)
+  func responded(_ call: StreamingClientCall, _ metadata: Metadata)
   /// A message, valid for this call.
-  func received(_ message: RawSpan, wasCompressed: Bool, on call: StreamingCall)
+  func received(_ message: RawSpan, wasCompressed: Bool, on call: StreamingClientCall)
   /// `send` has said false, and there is room again.
-  func writable(_ call: StreamingCall)
+  func writable(_ call: StreamingClientCall)
   /// The end, once; OK or not.
-  func finished(_ call: StreamingCall, _ status: Status, _ trailers: Metadata)
+  func finished(_ call: StreamingClientCall, _ status: Status, _ trailers: Metadata)
 }
 
-public final class StreamingCall: ClientCall, @unchecked Sendable {
+public final class StreamingClientCall: ClientCall, @unchecked Sendable {
   /// Sent bytes kept for another attempt, as gRPC's default has it; more commit the call to its attempt.
   private static let replayBytesMax = 256 << 10
 
-  private var observer: (any StreamingCallObserver)?
+  private var observer: (any StreamingClientCallObserver)?
   private var assembler: MessageAssembler
   /// What has been sent, framed, while another attempt is possible; before the stream is open, what will be.
   private var replay = ByteBuffer()
@@ -30,7 +30,7 @@ public final class StreamingCall: ClientCall, @unchecked Sendable {
   private var owesWritable = false
   private var isPaused = false
 
-  init(_ path: String, _ options: CallOptions, _ core: ChannelCore, _ observer: any StreamingCallObserver) {
+  init(_ path: String, _ options: CallOptions, _ core: ChannelCore, _ observer: any StreamingClientCallObserver) {
     self.observer = observer
     assembler = MessageAssembler(limit: core.configuration.responseBytesMax)
     super.init(path, options, core)
@@ -53,7 +53,7 @@ public final class StreamingCall: ClientCall, @unchecked Sendable {
     if !isCommitted || stream == nil { keep(bytes.bytes) }
     if isFinished { return false }
     guard let stream else {
-      owesWritable = replay.count >= StreamingCall.replayBytesMax
+      owesWritable = replay.count >= StreamingClientCall.replayBytesMax
       return !owesWritable
     }
     owesWritable = !stream.write(bytes)
@@ -87,7 +87,7 @@ public final class StreamingCall: ClientCall, @unchecked Sendable {
 
   private func keep(_ bytes: RawSpan) {
     if !replay.append(bytes) { return giveUp(Status(.resourceExhausted, "no memory for \(bytes.byteCount) bytes")) }
-    if stream != nil, replay.count > StreamingCall.replayBytesMax { commit() }
+    if stream != nil, replay.count > StreamingClientCall.replayBytesMax { commit() }
   }
 
   private func commit() {
@@ -99,7 +99,7 @@ public final class StreamingCall: ClientCall, @unchecked Sendable {
     guard let stream = connection.open(first, fields, handler: self) else { return nil }
     if isPaused { stream.pause() }
     var again = ByteBuffer()
-    if replay.count > StreamingCall.replayBytesMax {
+    if replay.count > StreamingClientCall.replayBytesMax {
       isCommitted = true
       swap(&again, &replay)
     } else if !again.append(replay.bytes) {
@@ -159,9 +159,9 @@ extension Channel {
   ///
   /// From the channel's loop the call is on its way when this returns; from any other thread, soon after.
   public func stream(
-    _ path: String, options: CallOptions = CallOptions(), observer: any StreamingCallObserver & Sendable
-  ) -> StreamingCall {
-    let call = StreamingCall(path, options, core, observer)
+    _ path: String, options: CallOptions = CallOptions(), observer: any StreamingClientCallObserver & Sendable
+  ) -> StreamingClientCall {
+    let call = StreamingClientCall(path, options, core, observer)
     if loop.isCurrent { call.start() } else { loop.enqueue { call.start() } }
     return call
   }

@@ -1,0 +1,50 @@
+"""A well-behaved client in a process of its own, so that the attacker's work is not counted as the server's latency.
+
+    neighbour.py ADDRESS REQUEST ANSWER      (message bytes in hex)
+
+It says `ready`, then obeys lines: `begin` starts asking, one call after the other on one connection; `end` stops and prints
+{"count", "wrong", "worst", "median"} as JSON, times in seconds.
+"""
+import json
+import os
+import sys
+import threading
+import time
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+
+address, request, answer = sys.argv[1], bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3])
+channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+call(request, timeout=20)
+print("ready", flush=True)
+
+times, wrong, stop = [], [], threading.Event()
+
+
+def ask():
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            if call(request, timeout=20) != answer:
+                wrong.append("another answer")
+        except grpc.RpcError as error:
+            wrong.append(f"{error.code().name}: {error.details()}")
+        times.append(time.monotonic() - began)
+        # A pace, so that the neighbour itself is no load.
+        stop.wait(0.002)
+
+
+for line in sys.stdin:
+    if line == "begin\n":
+        times, wrong = [], []
+        stop.clear()
+        thread = threading.Thread(target=ask)
+        thread.start()
+    elif line == "end\n":
+        stop.set()
+        thread.join()
+        times.sort()
+        print(json.dumps({"count": len(times), "wrong": wrong[:3], "worst": times[-1], "median": times[len(times) // 2]}), flush=True)
