@@ -91,12 +91,20 @@ let package = Package(
 
     // Tests mirror Sources.
     .target(
-      name: "TransportSupport", dependencies: ["CNGHTTP2"], path: "Tests/TransportSupport", swiftSettings: swift),
+      name: "TransportSupport", dependencies: ["CNGHTTP2", "COpenSSL"], path: "Tests/TransportSupport", swiftSettings: swift),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport"], path: "Tests/HTTPTests",
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux"], path: "Tests/HTTPTests",
       exclude: ["make_http1_cases.py", "http1_cases.jsonl"], swiftSettings: swift),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
+    // gRPC's interoperability cases: its test service on our RPC, driven by Tests/EndToEnd.
+    .target(
+      name: "InteropSchemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      path: "Tests/Interop/Schemas", swiftSettings: [.swiftLanguageMode(.v6)]),
+    .executableTarget(
+      name: "interop-server",
+      dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      path: "Tests/Interop/Server", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),

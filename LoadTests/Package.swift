@@ -23,6 +23,9 @@ let package = Package(
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
       name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
+    // A closed or open loop of calls through our client.
+    .executableTarget(
+      name: "rpc-load", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
     // Our matrix products beside OpenBLAS's.
     .executableTarget(
       name: "gemm-bench", dependencies: [.product(name: "MartletKernels", package: "martlet")],

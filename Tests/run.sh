@@ -27,6 +27,9 @@ step "Server: release build"
 swift build -c release --product martlet-server
 swift build -c release --product martlet-predict
 
+step "Interoperability: gRPC's test service and client on our RPC"
+swift build --product interop-server
+
 step "C client: build"
 make --silent -C Deploy/Examples/c-client OUT="$PWD/.build/c-client"
 

@@ -10,15 +10,22 @@
 //   HTTP2Connection   either side, on nghttp2
 //   HTTP1Connection   server side, on our own parser
 //
-// Life:  connecting ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes `mustClose`.
+// With TLS a session stands between the socket and the protocol, which sees plain text only (`TLS/TLSSession.swift`).
+//
+// Life:  connecting ─► handshaking (TLS) ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes `mustClose`.
 internal import Glibc
 internal import Telemetry
 
 /// The system's end of a connection.
 struct Transport: ~Copyable {
   var socket: Socket
+  /// Nil: plain.
+  var tls: TLSSession?
 
-  init(_ socket: consuming Socket) { self.socket = socket }
+  init(_ socket: consuming Socket, tls: TLSSession? = nil) {
+    self.socket = socket
+    self.tls = tls
+  }
 }
 
 /// What a server keeps for each loop, and its connections ask for.
@@ -30,7 +37,7 @@ protocol ConnectionHost: AnyObject {
 }
 
 @safe public class Connection: EventSource, TimerTarget {
-  enum State { case connecting, open, closed }
+  enum State { case connecting, handshaking, open, closed }
 
   public let loop: EventLoop
   public let peer: String
@@ -54,7 +61,11 @@ protocol ConnectionHost: AnyObject {
   private var stallTimer = TimerID.none
   private var ageTimer = TimerID.none
   private var isOld = false
+  private var patience = Patience()
+  private var patienceTimer = TimerID.none
   private var bodyBytesHeld = 0
+  /// Who has our transport now.
+  private var successor: Connection?
   /// Bytes of answers that wait for the peer, besides `pending`.
   private(set) var answerBytesWaiting = 0
 
@@ -68,14 +79,29 @@ protocol ConnectionHost: AnyObject {
 
   final var limits: Limits { loop.limits }
   public final var isClosed: Bool { state == .closed }
+  /// The peer is spoken to over TLS.
+  public final var isSecure: Bool { transport.tls != nil }
+  /// Whose certificate the peer has shown, verified; nil: none, or no TLS.
+  public final var peerCertificate: CertificateSummary? { transport.tls?.peerCertificate }
 
   // MARK: what a protocol says
 
-  /// A client's socket is connected.
-  func connected() {}
+  /// A client's TLS; nil: plain.
+  func makeTLS() throws(TLSError) -> TLSSession? { nil }
+
+  /// The handshake of TLS is done, `protocol` is what ALPN agreed on, `bytes` came right behind it.
+  func secured(_ protocol: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    if unsafe !bytes.isEmpty { unsafe received(bytes) }
+  }
+
+  /// The handshake failed on `bytes`. What is put into the loop's `sealed` still goes out.
+  func handshakeFailed(_ error: TLSError, _ bytes: UnsafeRawBufferPointer) {}
 
   /// Bytes from the peer, valid for this call.
   func received(_ bytes: UnsafeRawBufferPointer) {}
+
+  /// How many more bytes must come before the protocol can do anything with them; zero: any byte may matter.
+  var bytesExpected: Int { 0 }
 
   /// The peer sends no more.
   func inputEnded() { close("the peer closed the connection") }
@@ -112,6 +138,8 @@ protocol ConnectionHost: AnyObject {
     stream.bodyBytesHeld += count
     return true
   }
+
+  final var bodyRoom: Int { max(0, limits.bodyBytesPerConnectionMax - bodyBytesHeld) }
 
   final func releaseBody(of stream: HTTPStream) { releaseBody(of: stream, stream.bodyBytesHeld) }
 
@@ -157,28 +185,59 @@ protocol ConnectionHost: AnyObject {
     switch state {
     case .closed: return
     case .connecting: finishConnecting()
-    case .open:
+    case .handshaking, .open:
       if flags.contains(.writable) { flushPending() }
-      if state == .open, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
+      if state != .closed, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
     }
   }
 
   private func finishConnecting() {
     let error = transport.socket.pendingError
     if error != 0 { return close(SocketError(operation: "connect", address: peer, code: error).description) }
+    do throws(TLSError) {
+      transport.tls = try makeTLS()
+    } catch {
+      return close(error.description)
+    }
+    if let tls = transport.tls {
+      state = .handshaking
+      watch()
+      return unsafe handshake(tls, UnsafeRawBufferPointer(start: nil, count: 0))
+    }
     state = .open
     watch()
-    connected()
     flush()
   }
 
   private func read() {
-    // The loop's buffer is ours until we return to the loop.
-    switch unsafe transport.socket.read(into: loop.readBuffer) {
-    case .bytes(let n): unsafe take(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n]))
-    case .wouldBlock: break
-    case .end: inputEnded()
-    case .failed(let code): close(SocketError(operation: "read", address: peer, code: code).description)
+    for _ in 0..<Quantum.readsPerTurn {
+      // The loop's buffer is ours until we return to the loop.
+      switch unsafe transport.socket.read(into: loop.readBuffer) {
+      case .bytes(let n):
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
+        if let tls = transport.tls { return unsafe state == .handshaking ? handshake(tls, bytes) : takeSealed(tls, bytes) }
+        unsafe take(bytes)
+        if n < Quantum.patientFromBytes, !patience.isWaiting { return }
+        if state != .open || !isReading { return }
+        let expected = bytesExpected
+        if unsafe n == loop.readBuffer.count, expected > 0 { continue }
+        return wait(patience.read(n, expecting: expected))
+      case .wouldBlock: return
+      case .end: return inputStopped()
+      case .failed(let code): return close(SocketError(operation: "read", address: peer, code: code).description)
+      }
+    }
+  }
+
+  /// Sets the socket's low-water mark, and the timer that looks after it.
+  private func wait(_ mark: Int?) {
+    guard let mark else { return }
+    transport.socket.setLowWaterMark(mark)
+    if mark == 1 {
+      loop.cancel(patienceTimer)
+      patienceTimer = .none
+    } else if patienceTimer == .none {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
     }
   }
 
@@ -191,6 +250,7 @@ protocol ConnectionHost: AnyObject {
 
   public func timerFired(_ timer: TimerID) {
     if timer == ageTimer { return grewOld() }
+    if timer == patienceTimer { return checkPatience() }
     guard timer == stallTimer else { return }
     if bytesWrittenSinceStallCheck < limits.answerBytesPerStallMin {
       return close("the peer read \(bytesWrittenSinceStallCheck) bytes in \(limits.writeStallMilliseconds) ms")
@@ -207,6 +267,102 @@ protocol ConnectionHost: AnyObject {
     if state == .open, limits.connectionAgeGraceMilliseconds > 0 {
       ageTimer = loop.schedule(afterMilliseconds: limits.connectionAgeGraceMilliseconds, self)
     }
+  }
+
+  private func checkPatience() {
+    patienceTimer = .none
+    if patience.checked() {
+      patienceTimer = loop.schedule(afterMilliseconds: Quantum.patientMilliseconds, self)
+    } else {
+      // The kernel reports what has gathered as soon as the mark is down.
+      wait(patience.end())
+    }
+  }
+}
+
+// MARK: TLS
+
+extension Connection {
+  private func handshake(_ tls: TLSSession, _ bytes: UnsafeRawBufferPointer) {
+    switch unsafe tls.handshake(bytes, into: &loop.tls.sealed) {
+    case .needMore:
+      sendSealed()
+      finishIfDone()
+    case .done(let name, let consumed):
+      sendSealed()
+      if let reason = mustClose { return close(reason) }
+      state = .open
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+      unsafe decrypt(tls, rest) { unsafe secured(name, $0) }
+    case .failed(let error):
+      unsafe handshakeFailed(error, bytes)
+      sendSealed()
+      close(error.description)
+    }
+  }
+
+  private func takeSealed(_ tls: TLSSession, _ bytes: UnsafeRawBufferPointer) {
+    unsafe decrypt(tls, bytes) { if unsafe !$0.isEmpty { unsafe received($0) } }
+  }
+
+  /// Everything that can be read of `bytes` is read before anybody is told of it: `body` may hand the transport over.
+  private func decrypt(_ tls: TLSSession, _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+    let outcome = unsafe tls.decrypt(bytes, into: &loop.tls.plain, sealed: &loop.tls.sealed)
+    // Nothing else is read before we return, so the text stays.
+    unsafe body(UnsafeRawBufferPointer(start: loop.tls.plain.unsafeBase, count: loop.tls.plain.count))
+    loop.tls.plain.clear()
+    let current = successor ?? self
+    successor = nil
+    // What TLS itself answers: a new key, an alert.
+    current.sendSealed()
+    switch outcome {
+    case .open: break
+    case .ended: if current.state == .open { current.inputEnded() }
+    case .failed(let error): current.closeSoon(error.description)
+    }
+    if current.state == .open { current.flush() }
+  }
+
+  /// No more bytes come from the socket.
+  private func inputStopped() {
+    guard let tls = transport.tls else { return inputEnded() }
+    // RFC 8446 §6.1: an end that TLS did not announce may be somebody else's.
+    if !tls.hasEnded { return close("the peer closed the connection without close_notify") }
+    if state == .open { inputEnded() } else { close("the peer closed the connection") }
+  }
+
+  /// Seals what the outbox has, and sends it.
+  private func seal(_ tls: TLSSession) {
+    let error = unsafe loop.outbox.seal(tls, staging: loop.tls.staging, into: &loop.tls.sealed)
+    loop.outbox.removeAll()
+    if let error { closeSoon(error.description) }
+    sendSealed()
+  }
+
+  /// Sends what is in the loop's `sealed`, behind what waits already.
+  private func sendSealed() {
+    let buffers = loop.tls
+    let count = buffers.sealed.count
+    if count == 0 { return }
+    defer { buffers.sealed.clear(keeping: Quantum.sealedBytesKept) }
+    if state == .closed { return }
+    var written = 0
+    if !isWaitingToWrite {
+      // `sealed` stays put during the call.
+      var piece = unsafe iovec(iov_base: buffers.sealed.unsafeBase, iov_len: count)
+      let result = unsafe withUnsafeMutablePointer(to: &piece) {
+        unsafe transport.socket.write(UnsafeMutableBufferPointer(start: $0, count: 1))
+      }
+      switch result {
+      case .bytes(let n): written = n
+      case .wouldBlock, .end: break
+      case .failed(let code): return closeSoon(SocketError(operation: "write", address: peer, code: code).description)
+      }
+      if written == count { return }
+    }
+    // The bytes behind `written`, into another buffer.
+    if unsafe !pending.append(buffers.sealed.unsafeBase! + written, count - written) { closeSoon("out of memory") }
+    waitToWrite()
   }
 }
 
@@ -234,15 +390,7 @@ extension Connection {
     for _ in 0..<Quantum.writesPerTurn {
       let more = gather()
       if loop.outbox.isEmpty { return finishIfDone() }
-      let total = loop.outbox.byteCount
-      switch loop.outbox.write(to: transport.socket) {
-      case .bytes(let n) where n == total: loop.outbox.removeAll()
-      case .bytes(let n): keepRest(after: n)
-      case .wouldBlock, .end: keepRest(after: 0)
-      case .failed(let code):
-        loop.outbox.removeAll()
-        closeSoon(SocketError(operation: "write", address: peer, code: code).description)
-      }
+      if let tls = transport.tls { seal(tls) } else { sendOutbox() }
       if !more || isWaitingToWrite || mustClose != nil { return finishIfDone() }
     }
     if !isMarked {
@@ -250,6 +398,18 @@ extension Connection {
       loop.markDirty(self)
     }
     collected()
+  }
+
+  private func sendOutbox() {
+    let total = loop.outbox.byteCount
+    switch loop.outbox.write(to: transport.socket) {
+    case .bytes(let n) where n == total: loop.outbox.removeAll()
+    case .bytes(let n): keepRest(after: n)
+    case .wouldBlock, .end: keepRest(after: 0)
+    case .failed(let code):
+      loop.outbox.removeAll()
+      closeSoon(SocketError(operation: "write", address: peer, code: code).description)
+    }
   }
 
   private func gather() -> Bool {
@@ -261,6 +421,11 @@ extension Connection {
   private func keepRest(after written: Int) {
     if !loop.outbox.copyRest(after: written, into: &pending) { closeSoon("out of memory") }
     loop.outbox.removeAll()
+    waitToWrite()
+  }
+
+  private func waitToWrite() {
+    if isWaitingToWrite { return }
     bytesWrittenSinceStallCheck = 0
     isWaitingToWrite = true
     // Who does not read is not read from. A peer must take what it was sent before it may hope for more, so this cannot lock
@@ -288,7 +453,7 @@ extension Connection {
       loop.cancel(stallTimer)
       stallTimer = .none
       watch()
-      flush()
+      if state == .open { flush() } else { finishIfDone() }
     case .wouldBlock, .end: return
     case .failed(let code): close(SocketError(operation: "write", address: peer, code: code).description)
     }
@@ -299,7 +464,7 @@ extension Connection {
     collected()
     if state == .closed { return }
     if let reason = mustClose { return close(reason) }
-    if !isWaitingToWrite, isFinished { close("finished") }
+    if state == .open, !isWaitingToWrite, isFinished { close("finished") }
   }
 }
 
@@ -307,7 +472,14 @@ extension Connection {
 
 extension Connection {
   /// Tells the peer that nothing more comes from us; what it still sends is read.
-  final func endOutput() { transport.socket.shutdownWrites() }
+  /// - Precondition: nothing waits to be written.
+  final func endOutput() {
+    if let tls = transport.tls {
+      tls.closeNotify(into: &loop.tls.sealed)
+      sendSealed()
+    }
+    if !isWaitingToWrite { transport.socket.shutdownWrites() }
+  }
 
   /// Closes behind what is under way: the first reason counts.
   final func closeSoon(_ reason: String) { mustClose = mustClose ?? reason }
@@ -321,8 +493,14 @@ extension Connection {
     // What the protocol still has to say (why it closes) is worth one try.
     if state == .open, mustClose != nil, !isWaitingToWrite {
       _ = gather()
-      if !loop.outbox.isEmpty { _ = loop.outbox.write(to: transport.socket) }
+      if !loop.outbox.isEmpty {
+        if let tls = transport.tls { seal(tls) } else { _ = loop.outbox.write(to: transport.socket) }
+      }
       loop.outbox.removeAll()
+    }
+    if let tls = transport.tls, state == .open, !isWaitingToWrite {
+      tls.closeNotify(into: &loop.tls.sealed)
+      sendSealed()
     }
     leave()
     transport.socket.close()
@@ -337,6 +515,7 @@ extension Connection {
     state = .closed
     loop.cancel(stallTimer)
     loop.cancel(ageTimer)
+    loop.cancel(patienceTimer)
     loop.unwatch(self, transport.socket.fd)
     pending.clear(keeping: 0)
   }
@@ -353,6 +532,7 @@ extension Connection {
     cleanUp("handed over")
     var taken = Transport(Socket(owning: -1))
     swap(&taken, &transport)
+    let isSecure = taken.tls != nil
     let host = host
     self.host = nil
     guard let next = make(taken, host) else {
@@ -362,7 +542,10 @@ extension Connection {
     // What cannot be watched may have streams already.
     if !next.begin() { return next.close("the kernel refuses to watch the socket") }
     host?.replaced(self, by: next)
+    if isSecure { successor = next }
     if unsafe !earlier.isEmpty { unsafe next.take(earlier) }
-    if !next.isClosed { unsafe next.take(bytes) }
+    if next.isClosed { return }
+    // Over TLS the protocol may be known before its first byte.
+    if unsafe bytes.isEmpty { next.flush() } else { unsafe next.take(bytes) }
   }
 }

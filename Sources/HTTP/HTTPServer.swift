@@ -10,6 +10,12 @@ public final class HTTPServer: Sendable {
     /// Event loops; nil: as many as there are usable CPUs.
     public var loops: Int?
     public var limits = Limits()
+    /// Speak TLS, on every endpoint but those of `plainEndpoints`. Nil: nowhere.
+    public var tls: CertificateStore?
+    /// Endpoints that stay without TLS though there is some.
+    public var plainEndpoints: Set<Endpoint> = []
+    /// How often the certificates' files are looked at.
+    public var certificatePollMilliseconds = 1000
 
     public init(endpoints: [Endpoint] = [], loops: Int? = nil, limits: Limits = Limits()) {
       self.endpoints = endpoints
@@ -79,11 +85,12 @@ public final class HTTPServer: Sendable {
     var listeners: [[Listener]] = loops.map { _ in [] }
     var ports: [Int] = []
     for endpoint in configuration.endpoints {
+      let isSecure = configuration.isSecure(endpoint)
       switch endpoint {
       case .unix:
         ports.append(-1)
         do throws(SocketError) {
-          listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), on: loops[0], server: self))
+          listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), isSecure: isSecure, on: loops[0], server: self))
         } catch {
           // As in TensorFlow Serving, a Unix socket that cannot be had does not stop TCP.
           guard configuration.endpoints.contains(where: { if case .tcp = $0 { true } else { false } }) else { throw error }
@@ -96,12 +103,13 @@ public final class HTTPServer: Sendable {
         for loop in loops {
           let socket = try Socket.listen(.tcp(host: host, port: bound), shared: true)
           if bound == 0 { bound = socket.boundPort }
-          listeners[loop.index].append(Listener(socket, on: loop, server: self))
+          listeners[loop.index].append(Listener(socket, isSecure: isSecure, on: loop, server: self))
         }
         ports.append(bound)
       }
     }
     state.withLock { $0.ports = ports }
+    configuration.tls?.startWatching(everyMilliseconds: configuration.certificatePollMilliseconds)
     for loop in loops {
       let share = shares[loop.index]
       share.listeners = listeners[loop.index]
@@ -116,7 +124,7 @@ public final class HTTPServer: Sendable {
   }
 
   /// Puts a connection where the fewest are.
-  func place(_ socket: consuming Socket, from loop: EventLoop, peer: String) {
+  func place(_ socket: consuming Socket, isSecure: Bool, from loop: EventLoop, peer: String) {
     let total = openConnections.add(1, ordering: .relaxed).newValue
     if total > configuration.limits.connectionsMax || !admit(peer) {
       openConnections.subtract(1, ordering: .relaxed)
@@ -127,16 +135,25 @@ public final class HTTPServer: Sendable {
     for other in loops
     where other.connectionCount.load(ordering: .relaxed) < best.connectionCount.load(ordering: .relaxed) { best = other }
     best.connectionCount.add(1, ordering: .relaxed)
-    if best === loop { return adopt(socket, on: best, peer: peer) }
+    if best === loop { return adopt(socket, isSecure: isSecure, on: best, peer: peer) }
     let fd = socket.release()
-    best.enqueue { [self, best] in adopt(Socket(owning: fd), on: best, peer: peer) }
+    best.enqueue { [self, best] in adopt(Socket(owning: fd), isSecure: isSecure, on: best, peer: peer) }
   }
 
-  private func adopt(_ socket: consuming Socket, on loop: EventLoop, peer: String) {
+  private func adopt(_ socket: consuming Socket, isSecure: Bool, on loop: EventLoop, peer: String) {
     let share = shares[loop.index]
     share.connectionCount += 1
+    var tls: TLSSession?
+    if isSecure, let store = configuration.tls {
+      do throws(TLSError) {
+        tls = try TLSSession.make(store.current, limits: loop.limits)
+      } catch {
+        Log.error("\(error)", peer: peer)
+        return share.uncount(peer)
+      }
+    }
     guard share.application != nil, !share.isDraining,
-      Greeting.accept(Transport(socket), on: loop, peer: peer, host: share) != nil
+      Greeting.accept(Transport(socket, tls: tls), on: loop, peer: peer, host: share) != nil
     else { return share.uncount(peer) }
   }
 
@@ -201,6 +218,10 @@ public final class HTTPServer: Sendable {
   }
 }
 
+extension HTTPServer.Configuration {
+  func isSecure(_ endpoint: Endpoint) -> Bool { tls != nil && !plainEndpoints.contains(endpoint) }
+}
+
 // MARK: the end
 
 extension HTTPServer {
@@ -211,7 +232,9 @@ extension HTTPServer {
       let isFirst = startDraining(deadline: deadline) { continuation.resume(returning: true) }
       if !isFirst { continuation.resume(returning: false) }
     }
-    if isFirst { for loop in loops { loop.join() } }
+    guard isFirst else { return }
+    for loop in loops { loop.join() }
+    configuration.tls?.stopWatching()
   }
 
   /// The same without waiting: `completion` runs on the loop that finished last, just before it stops.

@@ -201,6 +201,12 @@ extension HTTPApplication {
     return unsafe connection._withUnsafeGuaranteedRef { $0.holdBody(self, count) }
   }
 
+  /// What `holdBody` would grant.
+  public var bodyRoom: Int {
+    guard let connection = unsafe connection else { return 0 }
+    return unsafe connection._withUnsafeGuaranteedRef { $0.bodyRoom }
+  }
+
   /// Gives `count` of the claimed bytes back: they have been dealt with.
   public func releaseBody(_ count: Int) {
     guard let connection = unsafe connection else { return }

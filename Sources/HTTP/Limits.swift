@@ -244,12 +244,22 @@ extension Int {
 enum Quantum {
   /// One read per readable event, into one buffer per loop: a 224x224x3 float tensor in three reads.
   static let readBytes = 256 << 10
+  /// Reads per connection and turn, so that one large message does not keep the others waiting.
+  static let readsPerTurn = 4
+  /// A peer that sends at least this much at once is worth waiting for, when at least as much is still to come.
+  static let patientFromBytes = 16 << 10
+  /// The most that is waited for: two reads.
+  static let patientBytesMax = 2 * readBytes
+  /// A wait ends when nothing was read for this long.
+  static let patientMilliseconds = 1
   /// Bytes pulled from nghttp2 before they are written: bounds the copy when a socket is full.
   static let writeBytes = 256 << 10
   /// Writes per connection and turn, so that one large answer does not keep the others waiting.
   static let writesPerTurn = 8
   /// Bodies at least this long are written from where they stand; shorter ones are copied beside their headers.
   static let gatherBytes = 4096
+  /// What a loop keeps of the buffer for sealed records: a full outbox, its last frame and the records' heads.
+  static let sealedBytesKept = 512 << 10
   /// Accepts per readable event.
   static let acceptsPerTurn = 64
   /// How long accepting pauses when the process has no descriptor left.

@@ -32,6 +32,7 @@ public struct MessageAssembler: ~Copyable {
   static let smallLength = 16 << 10
 
   private let limit: Int
+  private let plainLimit: Int
   /// How messages with the compressed flag are compressed (`grpc-encoding`); nil: they may not be.
   public var coding: ContentCoding?
   private var prefix: UInt64 = 0
@@ -39,9 +40,12 @@ public struct MessageAssembler: ~Copyable {
   private var length = 0
   private var buffer = ByteBuffer()
 
-  /// - Parameter limit: bytes of a message, as it is sent and as it is after decompression.
-  public init(limit: Int, coding: ContentCoding? = nil) {
+  /// - Parameters:
+  ///   - limit: bytes of a message, as it is sent and as it is after decompression.
+  ///   - plainLimit: a lower limit for what comes out of decompression, where a little can become very much; nil: the same.
+  public init(limit: Int, plainLimit: Int? = nil, coding: ContentCoding? = nil) {
     self.limit = limit
+    self.plainLimit = min(limit, plainLimit ?? limit)
     self.coding = coding
   }
 
@@ -106,16 +110,18 @@ public struct MessageAssembler: ~Copyable {
   }
 
   /// Makes a complete compressed message plain; does nothing to a plain one.
-  public mutating func decompress(with codecs: inout Codecs, _ pool: inout BufferPool) -> Failure? {
+  /// - Parameter room: what the caller has memory for now, if that is less than the limits.
+  public mutating func decompress(with codecs: inout Codecs, _ pool: inout BufferPool, room: Int = .max) -> Failure? {
     guard isCompressed, let coding else { return nil }
+    let most = min(plainLimit, max(room, 0))
     var plain = ByteBuffer()
     // An empty message is empty in every coding, as gRPC C++ has it.
     if length > 0 {
-      if length > MessageAssembler.smallLength / 4, let pooled = pool.take(capacity: min(limit, length * 4)) { plain = pooled }
-      if let failure = codecs.decompress(buffer.bytes, coding, into: &plain, limit: limit) {
+      if length > MessageAssembler.smallLength / 4, let pooled = pool.take(capacity: min(most, length * 4)) { plain = pooled }
+      if let failure = codecs.decompress(buffer.bytes, coding, into: &plain, limit: most) {
         pool.give(plain)
         switch failure {
-        case .tooLarge: return .tooLarge(length: limit + 1, limit: limit)
+        case .tooLarge: return .tooLarge(length: most + 1, limit: most)
         case .outOfMemory: return .outOfMemory(length: length)
         default: return .corrupt(coding, failure)
         }

@@ -28,7 +28,7 @@ class RawCall:
         self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.h2.increment_flow_control_window(window)
         self.head, self.trailers, self.reset, self.ended = {}, {}, None, False
-        self.body = b""
+        self.body = bytearray()
         headers = [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"), (":path", path), ("te", "trailers"),
                    ("content-type", "application/grpc")]
         if encoding:
@@ -102,7 +102,7 @@ class RawCall:
             assert flag in (0, 1)
             if at + 5 + count > len(self.body):
                 break
-            body = self.body[at + 5:at + 5 + count]
+            body = bytes(self.body[at + 5:at + 5 + count])
             if flag:
                 body = DECODERS[self.head["grpc-encoding"]](body)
             messages.append((bool(flag), type.FromString(body)))

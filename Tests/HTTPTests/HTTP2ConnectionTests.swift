@@ -130,16 +130,21 @@ private final class Flag: Sendable {
     }
   }
 
-  @Test func `a header list over the limit is answered 431 and the connection lives`() async throws {
+  @Test(arguments: [(20, "431", nil), (100, nil, 2)] as [(Int, String?, Int?)])
+  func `a header list over the limit is answered 431, one far over it is reset, and the connection lives`(
+    references: Int, status: String?, reset: Int?
+  ) async throws {
     try await withServer { _, port in
       let peer = try ScriptedPeer(port: port)
       peer.open()
       let value = String(repeating: "x", count: 1000)
       var block = ScriptedPeer.block(ScriptedPeer.request("/"))
       // One long entry into the dynamic table (RFC 7541 §6.2.1), then a reference to it per byte: an HPACK bomb.
-      block += [0x40] + ScriptedPeer.block([("x", value)]).dropFirst() + [UInt8](repeating: 0x80 | 62, count: 100)
+      block += [0x40] + ScriptedPeer.block([("x", value)]).dropFirst() + [UInt8](repeating: 0x80 | 62, count: references)
       peer.send(Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: 1, block))
-      #expect(try peer.answer(on: 1).fields[":status"] == "431")
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields[":status"] == status)
+      #expect(answer.reset == reset)
       ask(peer, 3, [1])
       #expect(try peer.answer(on: 3).body == [1])
     }

@@ -1,10 +1,13 @@
 // The channel against servers that do what a script says.
+import Glibc
 import HTTP
 import Synchronization
 import Testing
 import TransportSupport
 
 @testable import RPC
+
+private final class Count: Sendable { let value = Atomic<Int>(0) }
 
 @Suite(.timeLimit(.minutes(1))) struct ChannelTests {
   private func channel(
@@ -208,25 +211,30 @@ import TransportSupport
 
   @Test func `calls beyond the server's streams open a second connection, then wait their turn`() async throws {
     let server = try ScriptedServer()
-    async let played = script {
-      var connections = 0
-      // Two connections with room for two calls each; six calls.
-      let peers = [try server.accept([(3, 2)]), try server.accept([(3, 2)])]
-      connections = peers.count
-      for _ in 0..<3 {
-        for peer in peers {
-          let request = try peer.request()
-          peer.answer(request.stream, Array(request.body.dropFirst(5)))
-        }
+    let arrived = Count()
+    // A connection with room for two calls: both come before either is answered, and the others only after that.
+    let play: @Sendable () throws -> Int = {
+      let peer = try server.accept([(3, 2)])
+      var waiting = [try peer.request(), try peer.request()]
+      var served = 0
+      arrived.value.add(2, ordering: .sequentiallyConsistent)
+      while arrived.value.load(ordering: .sequentiallyConsistent) < 4 { usleep(1000) }
+      while true {
+        for request in waiting { peer.answer(request.stream, Array(request.body.dropFirst(5))) }
+        served += waiting.count
+        do { waiting = [try peer.request()] } catch PeerError.closed { return served }
       }
-      return connections
     }
+    async let one = script(play)
+    async let two = script(play)
     let channel = channel(server) { $0.connectionsPerAddressMax = 2 }
     try await withThrowingTaskGroup(of: Bool.self) { group in
       for i in 0..<6 { group.addTask { try await channel.unary("/a", [UInt8(i)]).bytes == [UInt8(i)] } }
       for try await isRight in group { #expect(isRight) }
     }
-    #expect(try await played == 2)
+    channel.close()
+    let served = (try await one, try await two)
+    #expect(served.0 + served.1 == 6)
   }
 
   @Test func `a full line is RESOURCE_EXHAUSTED`() async throws {
@@ -270,11 +278,9 @@ import TransportSupport
     let channel = Channel(
       to: try Target(parsing: "ipv4:127.0.0.1:\(one.port),127.0.0.1:\(two.port)"), configuration: configuration)
     var answers: [UInt8] = []
-    // The first call may find only one connected.
-    while await channel.readyAddresses < 2 {
-      _ = try? await channel.unary("/warm", [1], options: CallOptions(timeout: .zero))
-      try await Task.sleep(for: .milliseconds(5))
-    }
+    // A call could find only one connected.
+    channel.connect()
+    while await channel.readyAddresses < 2 { try await Task.sleep(for: .milliseconds(5)) }
     for _ in 0..<4 { answers += try await channel.unary("/a", [0]).bytes }
     #expect(answers.sorted() == [1, 1, 2, 2] && answers[0] != answers[1] && answers[1] != answers[2])
     try await playedOne

@@ -71,6 +71,14 @@ private func after(_ seconds: Double) -> MonotonicTime { start.advanced(byNanose
     #expect(it.lost(at: after(1.1), random: 0.5) == .wait(until: after(2.6)))
   }
 
+  @Test func `a server that asks for another connection gets it at once`() {
+    var it = subchannel()
+    _ = it.wanted(at: start)
+    _ = it.connected()
+    it.movedOn()
+    #expect(it.connectivity == .idle)
+  }
+
   @Test func `shut down is shut down`() {
     var it = subchannel()
     _ = it.wanted(at: start)
@@ -186,9 +194,7 @@ private func after(_ seconds: Double) -> MonotonicTime { start.advanced(byNanose
     var budget = RetryBudget(tokensMax: 10, tokenRatio: 0.5)
     for _ in 0..<4 { budget.failed() }
     var call = RetryState(RetryPolicy())
-    #expect(call.ended(unavailable, &budget, random: 0) == .giveUp)
-    budget.succeeded()
-    #expect(!budget.allowsRetry)
+    #expect(call.ended(unavailable, &budget, random: 0) == .giveUp && budget.tokens == 5)
     budget.succeeded()
     #expect(budget.allowsRetry)
     for _ in 0..<100 { budget.succeeded() }

@@ -34,6 +34,32 @@ private final class Big: UnaryHandler {
   }
 }
 
+/// What it was sent, with everything around it.
+private final class Adorned: UnaryHandler {
+  static let failure = Status(.aborted, "no", details: [.init(typeURL: "t/x.Y", value: [])])
+
+  func handle(_ call: UnaryCall) {
+    var trailing = Metadata()
+    for bytes in call.metadata.bytes("x-say-bin") { try! trailing.add("x-echo-bin", bytes: bytes) }
+    if let text = call.metadata["x-say"] {
+      var initial = Metadata()
+      try! initial.add("x-echo", text)
+      call.initialMetadata = initial
+    }
+    call.trailingMetadata = trailing
+    if let coding = call.metadata("x-coding") { call.compression = ContentCoding(rawValue: coding).map { MessageCompression($0) } }
+    if call.metadata("x-fail") != nil { return call.fail(Adorned.failure) }
+    let message = call.message
+    if call.metadata("x-detach") == nil { return call.reply(byteCount: message.byteCount) { $0.append(message) } }
+    let detached = call.detach()
+    let thread = Task {
+      let message = detached.message
+      detached.reply(byteCount: message.byteCount) { $0.append(message) }
+    }
+    _ = thread
+  }
+}
+
 /// Leaves each call to the test.
 private final class Held: UnaryHandler {
   let calls = Mutex<[DetachedCall]>([])
@@ -59,7 +85,7 @@ private final class Held: UnaryHandler {
 
   private func withServer(
     limits: Limits = Limits(), loops: Int = 2, messageBytesMax: Int = 1 << 26,
-    _ body: (RPCServer, Channel) async throws -> Void
+    configure: (inout RPCServer.Configuration) -> Void = { _ in }, _ body: (RPCServer, Channel) async throws -> Void
   ) async throws {
     var methods = MethodTable()
     methods.register(path: "/test/Echo", Echo())
@@ -67,10 +93,12 @@ private final class Held: UnaryHandler {
     methods.register(path: "/test/Silent", Silent())
     methods.register(path: "/test/Big", Big())
     methods.register(path: "/test/Held", held)
+    methods.register(path: "/test/Adorned", Adorned())
     var configuration = RPCServer.Configuration(host: "127.0.0.1")
     configuration.http.loops = loops
     configuration.http.limits = limits
     configuration.messageBytesMax = messageBytesMax
+    configure(&configuration)
     let server = try RPCServer(methods: methods, configuration: configuration)
     try server.start()
     let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]))
@@ -339,6 +367,140 @@ private final class Held: UnaryHandler {
       if status == "12", !more.isEmpty { #expect(answer.fields["grpc-accept-encoding"] == "identity,deflate,gzip") }
       let got12 = try await channel.unary("/test/Echo", [1]).bytes
       #expect(got12 == [1])
+    }
+  }
+
+  private func framed(_ bytes: [UInt8], flag: UInt8 = 0) -> [UInt8] { [flag] + Frame.word(bytes.count) + bytes }
+
+  private func packed(_ bytes: [UInt8], _ coding: ContentCoding) -> [UInt8] {
+    var codecs = Codecs(), output = ByteBuffer()
+    _ = span(bytes) { codecs.compress($0, coding, into: &output, limit: 1 << 20) }
+    return unsafe output.bytes.withUnsafeBytes { unsafe Array($0) }
+  }
+
+  private func unpacked(_ bytes: some Collection<UInt8>, _ coding: ContentCoding) -> [UInt8] {
+    var codecs = Codecs(), output = ByteBuffer()
+    _ = span(Array(bytes)) { codecs.decompress($0, coding, into: &output, limit: 1 << 24) }
+    return unsafe output.bytes.withUnsafeBytes { unsafe Array($0) }
+  }
+
+  @Test func `metadata go around an answer and around a failure`() async throws {
+    try await withServer { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      let say = [("x-say", "hello"), ("x-say-bin", "AAH/,AQ")]
+      send(peer, 1, "/test/Adorned", say, framed([1, 2]))
+      let fine = try peer.answer(on: 1)
+      #expect(fine.body == framed([1, 2]) && fine.fields["grpc-status"] == "0")
+      #expect(fine.fields["x-echo"] == "hello" && fine.fields["x-echo-bin"] == "AQ")
+      send(peer, 3, "/test/Adorned", say + [("x-fail", "1")], framed([]))
+      let failed = try peer.answer(on: 3)
+      #expect(failed.fields["grpc-status"] == "10" && failed.fields["x-echo"] == "hello" && failed.fields["x-echo-bin"] == "AQ")
+      #expect(failed.fields["grpc-status-details-bin"] == Base64.encode(Adorned.failure.details))
+      // Without initial metadata a failure is one frame.
+      send(peer, 5, "/test/Adorned", [("x-say-bin", "AQ=="), ("x-fail", "1")], framed([]))
+      let only = try peer.receive(Frame.headers)
+      #expect(only.flags & Frame.endStream != 0)
+    }
+  }
+
+  @Test(arguments: ContentCoding.allCases, [true, false])
+  func `requests and answers are compressed where both sides read that`(_ coding: ContentCoding, _ isDetached: Bool) async throws {
+    let text = [UInt8](repeating: 65, count: 5000)
+    let detach = isDetached ? [("x-detach", "1")] : []
+    try await withServer { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      let both = detach + [("grpc-encoding", coding.rawValue), ("x-coding", coding.rawValue)]
+      let accepts = [("grpc-accept-encoding", "identity, \(coding.rawValue)")]
+      send(peer, 1, "/test/Adorned", both + accepts, framed(packed(text, coding), flag: 1))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields["grpc-encoding"] == coding.rawValue && answer.fields["grpc-accept-encoding"] == "identity,deflate,gzip")
+      #expect(answer.body.first == 1 && answer.body.count < 100 && unpacked(answer.body.dropFirst(5), coding) == text)
+      // The client does not read it; a short message is not worth it.
+      send(peer, 3, "/test/Adorned", both, framed(packed(text, coding), flag: 1))
+      let plain = try peer.answer(on: 3)
+      #expect(plain.body == framed(text) && plain.fields["grpc-encoding"] == nil)
+      send(peer, 5, "/test/Adorned", both + accepts, framed([1]))
+      let short = try peer.answer(on: 5)
+      #expect(short.body == framed([1]) && short.fields["grpc-status"] == "0")
+    }
+  }
+
+  @Test func `a server that compresses by itself leaves a call that says no alone`() async throws {
+    let text = [UInt8](repeating: 65, count: 5000)
+    try await withServer(configure: { $0.compression = MessageCompression(.gzip) }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      let accepts = ("grpc-accept-encoding", "gzip")
+      send(peer, 1, "/test/Echo", [accepts], framed(text))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.body.first == 1 && unpacked(answer.body.dropFirst(5), .gzip) == text)
+      send(peer, 3, "/test/Adorned", [accepts, ("x-coding", "none")], framed(text))
+      let plain = try peer.answer(on: 3)
+      #expect(plain.body == framed(text))
+    }
+  }
+
+  @Test(arguments: ContentCoding.allCases) func `a bomb costs its limit and its call`(_ coding: ContentCoding) async throws {
+    try await withServer(messageBytesMax: 100_000) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      let bomb = packed([UInt8](repeating: 0, count: 10_000_000), coding)
+      send(peer, 1, "/test/Echo", [("grpc-encoding", coding.rawValue)], framed(bomb, flag: 1))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields["grpc-status"] == "8" && answer.fields["grpc-message"]?.contains("larger than max") == true)
+      send(peer, 3, "/test/Echo", [], framed([1]))
+      let next = try peer.answer(on: 3)
+      #expect(next.fields["grpc-status"] == "0")
+    }
+  }
+
+  @Test func `what comes out of a compressed message has a limit of its own, and counts for its connection`() async throws {
+    let bomb = packed([UInt8](repeating: 0, count: 200_000), .gzip)
+    try await withServer(configure: { $0.decompressedBytesMax = 150_000 }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      send(peer, 1, "/test/Echo", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields["grpc-message"] == "SERVER: Received message larger than max (150001 vs. 150000)")
+    }
+    try await withServer(configure: { $0.http.limits.bodyBytesPerConnectionMax = 250_000 }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      send(peer, 1, "/test/Held", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let call = try await held.next()
+      #expect(call.message.byteCount == 200_000)
+      send(peer, 3, "/test/Echo", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      let second = try peer.answer(on: 3)
+      #expect(second.fields["grpc-status"] == "8")
+      call.reply(byteCount: 0) { _ in }
+      let first = try peer.answer(on: 1)
+      #expect(first.fields["grpc-status"] == "0")
+      send(peer, 5, "/test/Held", [("grpc-encoding", "gzip")], framed(bomb, flag: 1))
+      try await held.next().reply(byteCount: 0) { _ in }
+      let third = try peer.answer(on: 5)
+      #expect(third.fields["grpc-status"] == "0")
+    }
+  }
+
+  @Test func `an answer larger than may be sent is refused here`() async throws {
+    try await withServer(configure: { $0.sentBytesMax = 100 }) { server, channel in
+      await expect(.resourceExhausted, "SERVER: Sent message larger than max (101 vs. 100)") {
+        try await channel.unary("/test/Big", [0, 0, 0, 101])
+      }
+      let fits = try await channel.unary("/test/Big", [0, 0, 0, 100]).bytes.count
+      #expect(fits == 100)
+    }
+  }
+
+  @Test func `a header list over the limit is RESOURCE_EXHAUSTED in a 431`() async throws {
+    try await withServer(configure: { $0.http.limits.headerListBytesMax = 1000 }) { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      peer.open()
+      send(peer, 1, "/test/Echo", [("x-long", String(repeating: "a", count: 1000))], framed([1]))
+      let answer = try peer.answer(on: 1)
+      #expect(answer.fields[":status"] == "431" && answer.fields["grpc-status"] == "8")
     }
   }
 

@@ -192,6 +192,20 @@ public enum PeerError: Error { case connect, closed, timedOut }
     return try receive(count: input.count)
   }
 
+  /// Bytes as they come, at least one; throws when the connection is closed or silent.
+  public func readSome() throws -> [UInt8] {
+    if input.isEmpty { try fill(1) }
+    defer { input = [] }
+    return input
+  }
+
+  /// Everything until the other side closes or falls silent.
+  public func readToEnd() -> [UInt8] {
+    var bytes: [UInt8] = []
+    while let more = try? readSome() { bytes += more }
+    return bytes
+  }
+
   /// Skips frames until one of `type`.
   public func receive(_ type: UInt8) throws -> Frame {
     while true {

@@ -1,4 +1,5 @@
 // The server's end played frame by frame, for our client: listens, and hands out each connection as a `ScriptedPeer`.
+internal import CNGHTTP2
 internal import Glibc
 internal import Dispatch
 
@@ -43,6 +44,8 @@ internal import Dispatch
     try peer.fill(ScriptedPeer.preface.count)
     peer.input.removeFirst(ScriptedPeer.preface.count)
     peer.send(Frame(Frame.settings, settings.flatMap { [UInt8($0.id >> 8), UInt8($0.id & 255)] + Frame.word($0.value) }))
+    // The client's own SETTINGS stand right behind its preface; its windows count from our acknowledgement.
+    peer.send(Frame(Frame.settings, flags: Frame.acknowledge))
     return peer
   }
 }

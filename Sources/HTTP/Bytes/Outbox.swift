@@ -61,6 +61,11 @@ internal import Glibc
     unsafe socket.write(UnsafeMutableBufferPointer(rebasing: pieces[..<count]))
   }
 
+  /// Seals everything into `sealed`. Nil: done.
+  func seal(_ tls: TLSSession, staging: UnsafeMutableRawBufferPointer, into sealed: inout ByteBuffer) -> TLSError? {
+    unsafe tls.encrypt(UnsafeMutableBufferPointer(rebasing: pieces[..<count]), staging: staging, into: &sealed)
+  }
+
   /// Copies what follows the first `written` bytes behind `pending`. False: no memory.
   func copyRest(after written: Int, into pending: inout ByteBuffer) -> Bool {
     var skip = written

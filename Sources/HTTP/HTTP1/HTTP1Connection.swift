@@ -186,7 +186,11 @@ internal import Glibc
 
   /// RFC 9110 §10.1.1: the handler is about to read the body. One that has answered, or has paused, is not.
   private func sendContinue() {
-    guard owesContinue, let stream, !stream.isSubmitted, !stream.isPaused else { return }
+    if let stream, !stream.isSubmitted { sendContinue(to: stream) }
+  }
+
+  private func sendContinue(to stream: HTTPStream) {
+    guard owesContinue, !stream.isPaused else { return }
     owesContinue = false
     if !text.append(ResponseWriter.goOn) { closeSoon("out of memory") }
   }
@@ -292,6 +296,8 @@ internal import Glibc
   }
 
   override func submitHead(_ stream: HTTPStream, _ first: StaticFields, _ more: borrowing FieldList) {
+    // Who answers in pieces before the body is here reads on.
+    sendContinue(to: stream)
     let isWritten = unsafe more.withNV(after: first) { fields, count in
       unsafe writeHead(fields, count, length: nil, hasTrailers: false)
     }

@@ -26,6 +26,7 @@ public protocol ConnectionObserver: AnyObject {
   let role: HTTP2Session.Role
   private let application: (any HTTPApplication)?
   private var observer: (any ConnectionObserver)?
+  private var clientTLS: ClientTLS?
 
   private var streams: [HTTPStream] = []
   /// The stream of the latest callback: the next one is usually for the same.
@@ -39,6 +40,9 @@ public protocol ConnectionObserver: AnyObject {
 
   /// Said before the session says anything.
   private var opening: StaticString?
+  /// The request that came in HTTP/1.1, and whether its settings are being read.
+  private var upgraded: HTTPStream?
+  private var isUpgrading = false
 
   private var resets: Budget
   private var control: Budget
@@ -89,7 +93,7 @@ public protocol ConnectionObserver: AnyObject {
 
   /// False: no memory.
   private func makeSession() -> Bool {
-    guard let made = HTTP2Session(role, limits: limits, owner: self) else { return false }
+    guard let made = HTTP2Session(role, limits: limits, memory: loop.sessionMemory, owner: self) else { return false }
     unsafe sessionHandle = made.handle
     session = consume made
     return true
@@ -114,6 +118,8 @@ public protocol ConnectionObserver: AnyObject {
   ) -> HTTP2Connection? {
     guard let connection = accept(transport, on: loop, peer: peer, host: host) else { return nil }
     let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+    connection.isUpgrading = true
+    defer { connection.isUpgrading = false }
     // nghttp2 reads the payload during the call; `streams` holds the stream until it closes.
     let code = unsafe settings.withUnsafeBytes { settings in
       unsafe nghttp2_session_upgrade2(
@@ -126,19 +132,27 @@ public protocol ConnectionObserver: AnyObject {
     connection.opening = ResponseWriter.switching
     connection.add(stream, 1)
     stream.isRemoteEnded = true
-    connection.application?.opened(stream)
-    stream.handler?.ended(stream)
-    connection.markDirty()
+    connection.upgraded = stream
     return connection
   }
 
+  /// The client's preface is here. An answer before that may be more than a client takes behind 101 (curl has room for 32 KB).
+  private func openUpgraded() {
+    guard let stream = upgraded else { return }
+    upgraded = nil
+    application?.opened(stream)
+    stream.handler?.ended(stream)
+  }
+
   /// Starts connecting. `observer.connected` follows, or `closed`.
+  /// - Parameter tls: nil: plain, with prior knowledge.
   public static func connect(
-    to address: SocketAddress, on loop: EventLoop, observer: any ConnectionObserver
+    to address: SocketAddress, tls: ClientTLS? = nil, on loop: EventLoop, observer: any ConnectionObserver
   ) throws(SocketError) -> HTTP2Connection {
     let connection = HTTP2Connection(
       Transport(try Socket.connect(address)), role: .client, state: .connecting, loop: loop, peer: address.description,
       host: nil, observer: observer)
+    connection.clientTLS = tls
     guard connection.makeSession(), connection.begin() else {
       throw SocketError(operation: "connect", address: address.description, code: ENOMEM)
     }
@@ -161,6 +175,14 @@ public protocol ConnectionObserver: AnyObject {
   /// nghttp2's session. Callers are past a check that the connection is not closed.
   private var handle: OpaquePointer { unsafe sessionHandle! }
 
+  override func makeTLS() throws(TLSError) -> TLSSession? { try clientTLS?.session(limits) }
+
+  override func secured(_ name: TLSConfiguration.ApplicationProtocol?, _ bytes: UnsafeRawBufferPointer) {
+    // RFC 9113 §3.2.
+    if role == .client, name != .http2 { return close("the server does not speak HTTP/2: ALPN gave \(name?.rawValue ?? "nothing")") }
+    unsafe super.secured(name, bytes)
+  }
+
   override func received(_ bytes: UnsafeRawBufferPointer) {
     readCount &+= 1
     isBusy = true
@@ -176,6 +198,18 @@ public protocol ConnectionObserver: AnyObject {
     } else if role == .server, lookTimer == .none, !streams.isEmpty || openHeader != 0 {
       lookTimer = loop.schedule(afterMilliseconds: limits.lookMilliseconds, self)
     }
+  }
+
+  /// Of the stream that bytes came for last. The peer may have to wait for a window of ours meanwhile: it is told of new
+  /// room when half is used, so what it can always send is half a window.
+  override var bytesExpected: Int {
+    guard let recent = unsafe recent else { return 0 }
+    let expected = unsafe recent._withUnsafeGuaranteedRef { $0.bytesExpected }
+    if expected == 0 { return 0 }
+    let windows = unsafe min(
+      nghttp2_session_get_effective_local_window_size(handle),
+      nghttp2_session_get_stream_effective_local_window_size(handle, recentID))
+    return min(expected, Int(windows) / 2)
   }
 
   // MARK: streams
@@ -320,6 +354,7 @@ public protocol ConnectionObserver: AnyObject {
     case FrameType.windowUpdate:
       return windowUpdates.charge(now: loop.now) ? SessionCode.ok : flooded("WINDOW_UPDATE frames")
     case FrameType.resetStream: return SessionCode.ok  // charged when the stream closes
+    case FrameType.settings where isUpgrading: return SessionCode.ok  // those of the offer: the preface comes yet
     case FrameType.settings where !hasHandshaken:
       hasHandshaken = true
       loop.cancel(handshakeTimer)
@@ -327,6 +362,7 @@ public protocol ConnectionObserver: AnyObject {
       armIdle()
       armKeepalive()
       observer?.connected(self)
+      openUpgraded()
       return SessionCode.ok
     case FrameType.ping where acknowledges && pingsUnanswered > 0:
       pingsUnanswered -= 1

@@ -9,7 +9,7 @@ internal import CNGHTTP2
 
   let handle: OpaquePointer
 
-  init?(_ role: Role, limits: Limits, owner: HTTP2Connection) {
+  init?(_ role: Role, limits: Limits, memory: borrowing SessionMemory, owner: HTTP2Connection) {
     var option: OpaquePointer?
     guard unsafe nghttp2_option_new(&option) == 0, let option = unsafe option else { return nil }
     defer { unsafe nghttp2_option_del(option) }
@@ -29,10 +29,12 @@ internal import CNGHTTP2
     // The callbacks are copied into the session; `owner` outlives it.
     let user = unsafe Unmanaged.passUnretained(owner).toOpaque()
     let callbacks = unsafe Callbacks.shared.handle
+    // Copied into the session as well; the memory is the loop's, which the owner keeps alive.
+    var memory = unsafe memory.functions
     let code =
       switch role {
-      case .server: unsafe nghttp2_session_server_new2(&session, callbacks, user, option)
-      case .client: unsafe nghttp2_session_client_new2(&session, callbacks, user, option)
+      case .server: unsafe nghttp2_session_server_new3(&session, callbacks, user, option, &memory)
+      case .client: unsafe nghttp2_session_client_new3(&session, callbacks, user, option, &memory)
       }
     guard code == 0, let session = unsafe session else { return nil }
     unsafe handle = session

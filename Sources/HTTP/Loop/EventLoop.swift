@@ -63,6 +63,10 @@ struct ReadyFlags: OptionSet {
   var outbox: Outbox
   /// Now, as HTTP writes it.
   var date = HTTPDate()
+  let sessionMemory = SessionMemory()
+  let tls = TLSBuffers()
+  /// Failed handshakes that get a line in the log: anybody can make them.
+  var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
   public var codecs = Codecs()
@@ -94,6 +98,7 @@ struct ReadyFlags: OptionSet {
     timers = TimerWheel(now: .now)
     unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
     outbox = Outbox()
+    tlsFailures = Budget(perSecond: 1, burst: 10, now: .now)
     buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)
     watch(self.wakeUp, self.wakeUp.socket.fd, .readable)
   }

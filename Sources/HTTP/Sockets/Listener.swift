@@ -9,12 +9,15 @@ final class Listener: EventSource, TimerTarget {
   private let loop: EventLoop
   private let server: HTTPServer
   private var socket: Socket
+  /// Connections begin with TLS.
+  private let isSecure: Bool
   private var isPaused = false
   /// One line per shortage, not one per pause.
   private var hasWarned = false
   private var resumeTimer = TimerID.none
 
-  init(_ socket: consuming Socket, on loop: EventLoop, server: HTTPServer) {
+  init(_ socket: consuming Socket, isSecure: Bool, on loop: EventLoop, server: HTTPServer) {
+    self.isSecure = isSecure
     self.socket = socket
     self.loop = loop
     self.server = server
@@ -34,7 +37,7 @@ final class Listener: EventSource, TimerTarget {
       let (fd, peer, error) = socket.accept()
       if fd >= 0 {
         hasWarned = false
-        server.place(Socket(owning: fd), from: loop, peer: peer)
+        server.place(Socket(owning: fd), isSecure: isSecure, from: loop, peer: peer)
         continue
       }
       switch error {

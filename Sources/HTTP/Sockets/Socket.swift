@@ -158,6 +158,9 @@ extension Socket {
   /// Says that nothing more comes; the other direction stays open.
   func shutdownWrites() { _ = shutdown(fd, Int32(SHUT_WR)) }
 
+  /// The socket counts as readable once `bytes` are there, or the peer has ended.
+  func setLowWaterMark(_ bytes: Int) { _ = clinux_set_option(fd, SOL_SOCKET, SO_RCVLOWAT, Int32(bytes)) }
+
   func disableNagle() { _ = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
   var boundPort: Int { Int(clinux_bound_port(fd)) }

@@ -329,8 +329,14 @@ extension TLSContext {
 // MARK: a client's sessions
 
 extension TLSContext {
-  /// RFC 8446 §C.4: a ticket is used once.
-  func takeSession(for server: String) -> SavedSession? { sessions.withLock { $0.entries.removeValue(forKey: server) } }
+  /// RFC 8446 §C.4: a ticket is used once. One of TLS 1.2 is good for more, and not every server sends another.
+  func takeSession(for server: String) -> SavedSession? {
+    sessions.withLock { cache in
+      guard let saved = cache.entries[server] else { return nil }
+      if unsafe SSL_SESSION_get_protocol_version(saved.pointer) >= Version.tls13 { cache.entries[server] = nil }
+      return saved
+    }
+  }
 
   func keepSession(_ session: SavedSession, for server: String) {
     sessions.withLock { cache in

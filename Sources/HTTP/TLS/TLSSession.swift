@@ -36,6 +36,8 @@ internal import Glibc
 
   /// A record's plain text (RFC 8446 §5.1).
   static let recordBytesMax = 16 << 10
+  /// RFC 8446 §5.5: AES-GCM is safe for 2^24.5 full records of one key.
+  private static let recordsPerKeyMax = 1 << 24
   /// Head, content type and tag of a record, the longest of both versions, rounded up.
   private static let recordOverhead = 64
 
@@ -46,6 +48,8 @@ internal import Glibc
   private let handshakeBytesMax: Int
   private var state = State.handshaking
   private var handshakeBytes = 0
+  /// Records sealed with the present key.
+  private var records = 0
   /// What the peer may still make us do beside its data: key updates, tickets, warnings.
   private var eventsLeft: Int
 
@@ -83,7 +87,12 @@ internal import Glibc
     eventsLeft = limits.tlsEventsMax
   }
 
-  deinit { unsafe SSL_free(ssl) }
+  deinit {
+    // OpenSSL takes a connection that was just lost for an attack and forbids its session to be resumed. RFC 8446 §6.1 does
+    // not; a session that failed is left to OpenSSL.
+    if state == .open || state == .ended { unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+    unsafe SSL_free(ssl)
+  }
 
   private static func noMemory() -> TLSError {
     TLSError(.system, "make a session", reason: OpenSSLErrors.take() ?? "no memory")
@@ -112,7 +121,8 @@ internal import Glibc
 // MARK: bytes in
 
 extension TLSSession {
-  var isOpen: Bool { state == .open }
+  /// The peer has said that it sends no more.
+  var hasEnded: Bool { state == .ended }
 
   /// Takes what has come and appends what is to be sent. A client begins with no bytes.
   func handshake(_ bytes: UnsafeRawBufferPointer, into sealed: inout ByteBuffer) -> Progress {
@@ -200,10 +210,12 @@ extension TLSSession {
     guard state == .open || state == .ended else { return TLSError(.system, "write", reason: "the session is not open") }
     var total = 0
     for unsafe piece in unsafe pieces { total += unsafe piece.iov_len }
-    let records = total / TLSSession.recordBytesMax + 1
-    guard sealed.reserve(sealed.count + total + (records + 1) * TLSSession.recordOverhead) else {
+    let most = total / TLSSession.recordBytesMax + 1
+    guard sealed.reserve(sealed.count + total + (most + 1) * TLSSession.recordOverhead) else {
       return fail(TLSSession.noMemory())
     }
+    records += most
+    if records > TLSSession.recordsPerKeyMax { updateKey(into: &sealed) }
     return unsafe within(UnsafeRawBufferPointer(start: nil, count: 0), &sealed) {
       var staged = 0
       for unsafe piece in unsafe pieces {
@@ -239,6 +251,17 @@ extension TLSSession {
     return fail(TLSError(.system, "write", reason: reason() ?? "refused"))
   }
 
+  /// TLS 1.3: what follows is sealed with a new key.
+  func updateKey(into sealed: inout ByteBuffer) {
+    records = 0
+    guard state == .open, version == .tls13 else { return }
+    unsafe within(UnsafeRawBufferPointer(start: nil, count: 0), &sealed) {
+      _ = unsafe SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
+      _ = unsafe SSL_do_handshake(ssl)
+    }
+    OpenSSLErrors.clear()
+  }
+
   /// Says that we send no more. Once, and only if the session is good.
   func closeNotify(into sealed: inout ByteBuffer) {
     guard state == .open || state == .ended else { return }
@@ -262,12 +285,14 @@ extension TLSSession {
   private func handshakeError() -> TLSError {
     let code = copenssl_error_reason(ERR_peek_error())
     let text = reason() ?? "the peer broke off"
-    switch code {
-    case SSL_R_CERTIFICATE_VERIFY_FAILED:
-      let result = unsafe SSL_get_verify_result(ssl)
+    // Asked of the certificate, not of the queue: a signature that does not fit leaves its own errors there first.
+    let verdict = unsafe SSL_get_verify_result(ssl)
+    if verdict != X509_V_OK {
       // A static text for every code.
-      let why = unsafe String(cString: X509_verify_cert_error_string(result))
+      let why = unsafe String(cString: X509_verify_cert_error_string(verdict))
       return TLSError(.verification, "verify", peerName, reason: why)
+    }
+    switch code {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return TLSError(.verification, "verify", peerName, reason: text)
     default: return TLSError(.handshake, "handshake", server, reason: text)
     }

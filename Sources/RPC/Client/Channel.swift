@@ -33,6 +33,10 @@ public final class Channel: Sendable {
     public var responseBytesMax = Int(Int32.max)
     /// Calls that wait for a connection, or for room on one; further ones fail with RESOURCE_EXHAUSTED.
     public var waitingCallsMax = 65_536
+    /// Certificates to speak TLS with, whom to trust among them; nil: plain.
+    public var tls: CertificateStore?
+    /// What the server's certificate must say; nil: the target's name or address.
+    public var tlsServerName: String?
     /// `:authority`; nil: from the target.
     public var authority: String?
     /// Stands before our own name in `user-agent`.
@@ -56,6 +60,9 @@ public final class Channel: Sendable {
   }
 
   deinit { loop.enqueue { [core] in core.close() } }
+
+  /// Connects without waiting for the first call.
+  public func connect() { loop.enqueue { [core] in core.connect() } }
 
   /// Ends every call with CANCELLED and closes the connections.
   public func close() { loop.enqueue { [core] in core.close() } }

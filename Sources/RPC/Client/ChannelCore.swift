@@ -7,6 +7,8 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
   let loop: EventLoop
   let authority: String
   let userAgent: String
+  /// Nil: plain.
+  let tls: ClientTLS?
   /// Whether another look-up could give other addresses.
   private let hasNames: Bool
 
@@ -23,6 +25,8 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
   private(set) var isClosed = false
   /// An address is not connected to because nobody called when it could have been.
   private var hasIdle = false
+  /// Somebody has asked for connections before there were addresses.
+  private var isWanted = false
   /// Why calls cannot be made.
   private var failure = Status(.unavailable, "no address")
 
@@ -40,6 +44,7 @@ final class ChannelCore: TimerTarget, @unchecked Sendable {
     self.configuration = configuration
     self.loop = loop
     authority = configuration.authority ?? target.authority
+    tls = configuration.tls.map { ClientTLS($0, serverName: configuration.tlsServerName ?? target.serverName) }
     userAgent = (configuration.userAgentPrefix.map { $0 + " " } ?? "") + "grpc-swift-martlet/1"
     hasNames = target.endpoints.contains { endpoint in
       if case .tcp(let host, let port) = endpoint { SocketAddress(numeric: host, port: port) == nil } else { false }
@@ -148,12 +153,13 @@ extension ChannelCore {
   func changed() {
     if isClosed { return }
     // Nobody knocks at a server's door for a channel that nobody calls.
-    if openCalls > 0 { connectIdle() } else { hasIdle = true }
+    if openCalls > 0 || isWanted { connectIdle() } else { hasIdle = true }
     pump()
   }
 
   private func connectIdle(staggered: Bool = false) {
     hasIdle = false
+    if !places.isEmpty { isWanted = false }
     var staggered = staggered
     while let index = picker.connect(among: places.count, staggered: staggered, { places[$0].standing }) {
       staggered = false
@@ -163,6 +169,13 @@ extension ChannelCore {
         staggerTimer = loop.schedule(at: later(configuration.attemptStagger), self)
       }
     }
+  }
+
+  func connect() {
+    if isClosed { return }
+    isWanted = true
+    if places.isEmpty { resolve() }
+    connectIdle()
   }
 
   func tooManyPings() {

@@ -97,6 +97,9 @@ public class ClientCall: @unchecked Sendable, Waiting {
   /// Bytes of the answer.
   func received(_ bytes: RawSpan) {}
 
+  /// See `HTTPStream.bytesExpected`.
+  var bytesExpected: Int { 0 }
+
   /// The head of an answer that is one.
   func began(_ head: borrowing HeaderBlock) {}
 
@@ -139,7 +142,8 @@ public class ClientCall: @unchecked Sendable, Waiting {
     if let compression = options.compression { core.fields.append("grpc-encoding", compression.coding.rawValue) }
     core.fields.append("grpc-accept-encoding", "identity,deflate,gzip")
     options.metadata.append(to: &core.fields)
-    guard let stream = open(on: connection, ClientFields.shared.http, core.fields) else { return false }
+    let first = core.tls == nil ? ClientFields.shared.http : ClientFields.shared.https
+    guard let stream = open(on: connection, first, core.fields) else { return false }
     self.stream = stream
     self.link = link
     link.callBegan()
@@ -216,7 +220,9 @@ extension ClientCall: StreamHandler {
   }
 
   public final func received(_ bytes: RawSpan, on stream: HTTPStream) {
-    if !isFinished, ending == nil { received(bytes) }
+    if isFinished || ending != nil { return }
+    received(bytes)
+    stream.bytesExpected = bytesExpected
   }
 
   public final func writable(_ stream: HTTPStream) { if !isFinished { caughtUp() } }

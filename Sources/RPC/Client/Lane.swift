@@ -127,6 +127,14 @@ final class Lane: TimerTarget {
   /// A call got an answer.
   func answered() { subchannel.answered() }
 
+  /// The link takes no more calls, and no harm is done.
+  func movedOn() {
+    link = nil
+    subchannel.movedOn()
+    place.becameIdle(self)
+    core.changed()
+  }
+
   /// The link is gone or takes no more calls.
   func lost(_ reason: String) {
     link = nil
@@ -174,7 +182,7 @@ final class Link: ConnectionObserver, TimerTarget {
     self.lane = lane
     self.core = core
     loop = core.loop
-    connection = try HTTP2Connection.connect(to: address, on: core.loop, observer: self)
+    connection = try HTTP2Connection.connect(to: address, tls: core.tls, on: core.loop, observer: self)
     core.opened(self)
   }
 
@@ -214,7 +222,11 @@ final class Link: ConnectionObserver, TimerTarget {
   func goingAway(_ connection: HTTP2Connection, _ error: StreamError, _ text: String) {
     // gRFC A8: the server says this to clients that ping too often for it.
     if error == .enhanceYourCalm, text.contains("too_many_pings") { core?.tooManyPings() }
-    retire("the server is going away")
+    if error != .none || callCount == 0 { return retire("the server is going away") }
+    isReady = false
+    let lane = lane
+    self.lane = nil
+    lane?.movedOn()
   }
 
   func ponged(_ connection: HTTP2Connection) { keepalive?.acknowledged() }

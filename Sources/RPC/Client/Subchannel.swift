@@ -76,6 +76,11 @@ struct Subchannel {
     backoff.succeeded()
   }
 
+  /// The server asks for another connection, and has taken calls on this one: nothing is wrong with it.
+  mutating func movedOn() {
+    if case .ready = state { state = .idle }
+  }
+
   /// The connection could not be made, or is lost, or takes no more calls.
   /// - Parameter random: in 0..<1.
   mutating func lost(at now: MonotonicTime, random: Double) -> Action {

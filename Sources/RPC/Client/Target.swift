@@ -65,7 +65,12 @@ public struct Target: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// `:authority`, and the name a certificate is checked against: the first endpoint, "localhost" for a Unix socket.
+  /// The name a certificate is checked against: the first endpoint's, "localhost" for a Unix socket.
+  var serverName: String {
+    if case .tcp(let host, _) = endpoints.first { host } else { "localhost" }
+  }
+
+  /// `:authority`: the first endpoint, "localhost" for a Unix socket.
   var authority: String {
     switch endpoints.first {
     case .tcp: endpoints[0].description

@@ -59,6 +59,8 @@ final class UnaryClientCall: ClientCall, @unchecked Sendable {
     metadata = Metadata(head)
   }
 
+  override var bytesExpected: Int { assembler.missingBytes }
+
   override func received(_ bytes: RawSpan) {
     if let wrong = assembler.received(bytes, from: &loop.buffers) { giveUp(status(for: wrong)) }
   }

@@ -6,6 +6,9 @@ public final class RPCServer: Sendable {
     public var http: HTTPServer.Configuration
     /// The largest request message; TF Serving's is gRPC's largest.
     public var messageBytesMax = Int(Int32.max)
+    /// The largest request message that a compressed one may become. A thousandth of it on the wire is enough, and making it
+    /// keeps the loop busy: a tenth of a second for this much.
+    public var decompressedBytesMax = 64 << 20
     /// The largest response message; gRPC has no limit of its own but the prefix's 32 bits.
     public var sentBytesMax = Int(UInt32.max)
     /// How responses are compressed when the client reads that; a call can choose otherwise. Nil: not.
@@ -174,6 +177,10 @@ final class RPCApplication: HTTPApplication {
   func agreedCoding(_ wanted: MessageCompression?, on stream: HTTPStream) -> ContentCoding? {
     guard let wanted, stream.head.lists(wanted.coding) else { return nil }
     return wanted.coding
+  }
+
+  func makeAssembler(coding: ContentCoding? = nil) -> MessageAssembler {
+    MessageAssembler(limit: configuration.messageBytesMax, plainLimit: configuration.decompressedBytesMax, coding: coding)
   }
 
   func tooLargeToSend(_ byteCount: Int) -> Status {

@@ -66,8 +66,7 @@ extension CallHandler {
     self.stream = stream
     self.deadline = deadline
     compression = application.configuration.compression
-    assembler = MessageAssembler(
-      limit: application.configuration.messageBytesMax, coding: stream.head.messageCoding)
+    assembler = application.makeAssembler(coding: stream.head.messageCoding)
   }
 
   func start(_ streaming: any StreamingHandler) {
@@ -195,6 +194,7 @@ extension StreamingCall: StreamHandler {
       return breakOff(Status(.resourceExhausted, "no memory for \(bytes.byteCount - at) bytes that wait"))
     }
     hold()
+    stream.bytesExpected = isPaused || !state.takesInput ? 0 : assembler.missingBytes
   }
 
   /// Takes messages out of `bytes`, from `at` on, as long as the handler wants them.
@@ -205,7 +205,11 @@ extension StreamingCall: StreamHandler {
       if let failure = assembler.take(bytes, &at, from: &loop.buffers) { return fail(failure) }
       guard assembler.isComplete else { continue }
       isMessageCompressed = assembler.isCompressed
-      if isMessageCompressed, let failure = assembler.decompress(with: &loop.codecs, &loop.buffers) { return fail(failure) }
+      if isMessageCompressed,
+        let failure = assembler.decompress(with: &loop.codecs, &loop.buffers, room: stream?.bodyRoom ?? 0)
+      {
+        return fail(failure)
+      }
       handler?.received(assembler.takeMessage(), on: self)
     }
   }

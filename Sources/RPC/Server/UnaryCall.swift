@@ -41,7 +41,7 @@ internal import Synchronization
 
   init(application: RPCApplication) {
     self.application = application
-    assembler = MessageAssembler(limit: application.configuration.messageBytesMax)
+    assembler = application.makeAssembler()
   }
 
   public var loop: EventLoop { application.loop }
@@ -106,7 +106,11 @@ internal import Synchronization
     if total > application.keptBufferBytesMax, used == nil, let large = application.loop.buffers.take(capacity: total) {
       stream.body = large
     }
-    if !stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill) {
+    let isFilled =
+      used == nil
+      ? stream.body.append(messageOf: byteCount, fill)
+      : stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill)
+    if !isFilled {
       stream.body.clear()
       return send(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"), on: stream)
     }
@@ -225,7 +229,7 @@ extension UnaryCall: StreamHandler {
       return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
     if let failure = assembler.received(bytes, from: &stream.loop.buffers) { fail(application.status(for: failure, on: stream)) }
-    stream.bytesExpected = assembler.missingBytes
+    stream.bytesExpected = state == .receiving ? assembler.missingBytes : 0
   }
 
   public func ended(_ stream: HTTPStream) {
@@ -234,9 +238,7 @@ extension UnaryCall: StreamHandler {
     if let deadline, deadline <= application.loop.now { return expire() }
     if assembler.isCompressed {
       withExtras { $0.isMessageCompressed = true }
-      if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers) {
-        return fail(application.status(for: failure, on: stream))
-      }
+      if let failure = decompress(stream) { return fail(application.status(for: failure, on: stream)) }
     }
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
@@ -246,6 +248,16 @@ extension UnaryCall: StreamHandler {
 
   public func starved(_ stream: HTTPStream) {
     if state == .receiving { fail(Status(.deadlineExceeded, "the request came too slowly")) }
+  }
+
+  /// What comes out counts against the connection's share like what came in.
+  private func decompress(_ stream: HTTPStream) -> MessageAssembler.Failure? {
+    let before = assembler.receivedBytes, room = before + stream.bodyRoom
+    if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room) { return failure }
+    // There was room for it.
+    let after = assembler.receivedBytes
+    _ = stream.holdBody(max(0, after - before))
+    return nil
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {

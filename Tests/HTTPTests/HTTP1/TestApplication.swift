@@ -120,6 +120,7 @@ final class TestApplication: HTTPApplication {
     }
 
     func writable(_ stream: HTTPStream) {
+      guard path == "/pieces" else { return }
       while piecesLeft > 0 {
         var piece = ByteBuffer()
         _ = piece.append(byteCount: 20_000) { output in

@@ -1,0 +1,61 @@
+import Glibc
+import HTTP
+import RPC
+
+struct OptionError: Error, CustomStringConvertible {
+  let description: String
+}
+
+struct Options {
+  var target = ""
+  var path = ""
+  var body: [UInt8] = []
+  var connections = 1
+  var streams = 1
+  var loops = 1
+  var seconds = 5.0
+  var warmup = 1.0
+  var rate: Double?
+  var call = CallOptions()
+  var configuration = Channel.Configuration()
+
+  init(_ arguments: [String]) throws {
+    configuration.connectionsPerAddressMax = 1
+    for argument in arguments {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      let value = parts.count == 2 ? parts[1] : ""
+      func number() throws -> Double {
+        guard let number = Double(value), number >= 0 else { throw OptionError(description: "\(argument): not a number") }
+        return number
+      }
+      switch parts[0] {
+      case "--target": target = value
+      case "--path": path = value
+      case "--body": body = try Options.read(value)
+      case "--connections": connections = max(1, Int(try number()))
+      case "--streams": streams = max(1, Int(try number()))
+      case "--loops": loops = max(1, Int(try number()))
+      case "--seconds": seconds = try number()
+      case "--warmup": warmup = try number()
+      case "--rate": rate = try number()
+      case "--timeout": call.timeout = .milliseconds(Int(try number() * 1000))
+      default: throw OptionError(description: "there is no option \(argument)")
+      }
+    }
+    loops = min(loops, connections)
+    if target.isEmpty || path.isEmpty { throw OptionError(description: "--target and --path are needed") }
+  }
+
+  private static func read(_ path: String) throws -> [UInt8] {
+    guard let file = unsafe fopen(path, "rb") else { throw OptionError(description: "cannot open \(path)") }
+    // Open until the end of this function; at most 64 KB are read into as many bytes.
+    defer { unsafe fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let n = unsafe fread(&chunk, 1, chunk.count, file)
+      if n == 0 { return bytes }
+      bytes += chunk[..<n]
+    }
+  }
+}

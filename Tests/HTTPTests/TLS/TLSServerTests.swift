@@ -1,0 +1,303 @@
+// TLS on real sockets: our server, our client, and a peer that speaks TLS by hand.
+import CLinux
+import Glibc
+import Synchronization
+import Testing
+import TransportSupport
+
+@testable import HTTP
+
+/// Answers with what was sent, and notes how it came.
+private final class Echo: HTTPApplication {
+  let head = StaticFields([(":status", "200")])
+  func opened(_ stream: HTTPStream) { stream.handler = Exchange(head) }
+
+  final class Exchange: StreamHandler {
+    let head: StaticFields
+    init(_ head: StaticFields) { self.head = head }
+    func received(_ bytes: RawSpan, on stream: HTTPStream) { _ = stream.body.append(bytes) }
+    func ended(_ stream: HTTPStream) { stream.respond(head, trailers: nil) }
+    func closed(_ stream: HTTPStream, _ error: StreamError) {}
+  }
+}
+
+/// A client's connection and the end of one exchange, told to a test's thread.
+private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Sendable {
+  let body: [UInt8]
+  private let done = Mutex<[String]>([])
+  /// On the loop.
+  private var answer: [UInt8] = []
+  private var connection: HTTP2Connection?
+  private let fields = StaticFields([(":method", "POST"), (":scheme", "https")])
+
+  init(_ body: [UInt8]) { self.body = body }
+
+  func start(_ port: Int, _ tls: ClientTLS?, on loop: EventLoop) {
+    loop.enqueue { [self] in
+      let address = SocketAddress(numeric: "127.0.0.1", port: port)!
+      connection = try? HTTP2Connection.connect(to: address, tls: tls, on: loop, observer: self)
+    }
+  }
+
+  private func say(_ word: String) { done.withLock { $0.append(word) } }
+
+  func connected(_ connection: HTTP2Connection) {
+    var more = FieldList()
+    more.append(":path", "/")
+    more.append(":authority", "localhost")
+    var bytes = ByteBuffer()
+    _ = unsafe body.withUnsafeBytes { unsafe bytes.append($0.bytes) }
+    _ = connection.request(fields, more, body: &bytes, handler: self)
+  }
+  func goingAway(_ connection: HTTP2Connection, _ error: StreamError, _ text: String) {}
+  func ponged(_ connection: HTTP2Connection) {}
+  func closed(_ connection: HTTP2Connection, _ reason: String) {
+    self.connection = nil
+    say(reason)
+  }
+
+  func received(_ bytes: RawSpan, on stream: HTTPStream) { unsafe bytes.withUnsafeBytes { unsafe answer += $0 } }
+  func ended(_ stream: HTTPStream) {}
+  func closed(_ stream: HTTPStream, _ error: StreamError) {
+    guard error == .none else { return }
+    say(answer == body ? "echoed by \(connection?.peerCertificate?.subject ?? "nobody")" : "\(answer.count) other bytes")
+    connection?.startDrain()
+  }
+
+  /// The first thing that was said.
+  func outcome() async throws -> String {
+    while true {
+      if let word = done.withLock({ $0.first }) { return word }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+  }
+}
+
+@Suite(.serialized, .timeLimit(.minutes(1))) struct TLSServerTests {
+  private let world = TLSWorld()
+
+  private func withServer(
+    _ store: CertificateStore, limits: Limits = Limits(), loops: Int = 1, _ body: (Int, EventLoop) async throws -> Void
+  ) async throws {
+    var configuration = HTTPServer.Configuration(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: loops, limits: limits)
+    configuration.tls = store
+    let server = try HTTPServer(configuration) { _ in Echo() }
+    let client = try EventLoop()
+    try server.start()
+    client.start()
+    var failure: (any Error)?
+    do { try await body(server.ports[0], client) } catch { failure = error }
+    client.stop()
+    client.join()
+    await server.drain(deadline: .zero)
+    if let failure { throw failure }
+  }
+
+  private func ask(_ port: Int, _ loop: EventLoop, _ client: CertificateStore, _ body: [UInt8] = [1, 2, 3]) async throws -> String {
+    let exchange = Exchange(body)
+    exchange.start(port, ClientTLS(client, serverName: "localhost"), on: loop)
+    return try await exchange.outcome()
+  }
+
+  @Test func `an exchange over TLS, small and large`() async throws {
+    try await withServer(CertificateStore(.server, world.server()), loops: 2) { port, loop in
+      let client = try CertificateStore(.client, world.client())
+      #expect(try await ask(port, loop, client) == "echoed by /CN=server")
+      let large = (0..<5_000_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
+      for _ in 0..<3 { #expect(try await ask(port, loop, client, large) == "echoed by /CN=server") }
+    }
+  }
+
+  @Test func `many at once`() async throws {
+    try await withServer(CertificateStore(.server, world.server()), loops: 2) { port, loop in
+      let client = try CertificateStore(.client, world.client())
+      let exchanges = (0..<40).map { Exchange([UInt8](repeating: UInt8($0), count: 200_000)) }
+      for exchange in exchanges { exchange.start(port, ClientTLS(client, serverName: "localhost"), on: loop) }
+      for exchange in exchanges { #expect(try await exchange.outcome() == "echoed by /CN=server") }
+    }
+  }
+
+  @Test func `a client without a certificate is told so`() async throws {
+    try await withServer(CertificateStore(.server, world.verifyingServer())) { port, loop in
+      let reason = try await ask(port, loop, CertificateStore(.client, world.client()))
+      #expect(reason.contains("certificate required"), "\(reason)")
+      #expect(try await ask(port, loop, CertificateStore(.client, world.client(world.authority))) == "echoed by /CN=server")
+    }
+  }
+
+  @Test func `a server that is not who it should be gets no request`() async throws {
+    try await withServer(CertificateStore(.server, world.server(names: "DNS:elsewhere"))) { port, loop in
+      let reason = try await ask(port, loop, CertificateStore(.client, world.client()))
+      #expect(reason.contains("localhost") && reason.contains("mismatch"), "\(reason)")
+    }
+  }
+
+  @Test func `a server without h2 is no server for a gRPC client`() async throws {
+    let plain = world.server { $0.protocols = [] }
+    try await withServer(CertificateStore(.server, plain)) { port, loop in
+      let reason = try await ask(port, loop, CertificateStore(.client, world.client()))
+      #expect(reason.contains("does not speak HTTP/2"), "\(reason)")
+    }
+  }
+
+  @Test func `a plain server is found out by a TLS client`() async throws {
+    let server = try HTTPServer(.init(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1)) { _ in Echo() }
+    try server.start()
+    let loop = try EventLoop()
+    loop.start()
+    let reason = try await ask(server.ports[0], loop, CertificateStore(.client, world.client()))
+    #expect(reason.contains("closed") || reason.contains("does not speak TLS"), "\(reason)")
+    loop.stop()
+    loop.join()
+    await server.drain(deadline: .zero)
+  }
+
+  @Test func `clear text on a TLS port is told so, or closed`() async throws {
+    try await withServer(CertificateStore(.server, world.server())) { port, _ in
+      for (text, answer) in [
+        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 400 Bad Request"), ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""), ("\u{1}\u{2}\u{3}", ""),
+      ] {
+        let peer = try ScriptedPeer(port: port)
+        peer.send(Array(text.utf8))
+        let heard = peer.readToEnd()
+        #expect(String(decoding: heard, as: UTF8.self).hasPrefix(answer), "\(text)")
+        if answer.isEmpty { #expect(heard.isEmpty, "\(text)") }
+      }
+    }
+  }
+
+  @Test func `garbage behind a hello's head is answered with an alert`() async throws {
+    try await withServer(CertificateStore(.server, world.server())) { port, _ in
+      let peer = try ScriptedPeer(port: port)
+      peer.send([0x16, 3, 1, 0, 4, 9, 9, 9, 9])
+      #expect(peer.readToEnd().first == 0x15)
+    }
+  }
+
+  @Test func `a handshake that stops is cut at its time`() async throws {
+    var limits = Limits()
+    limits.handshakeMilliseconds = 50
+    try await withServer(CertificateStore(.server, world.server()), limits: limits) { port, _ in
+      let peer = try ScriptedPeer(port: port)
+      peer.send([0x16, 3, 1, 1, 0, 1])
+      #expect(peer.readToEnd().isEmpty)
+    }
+  }
+
+  @Test func `one flush is one record, and close_notify comes last`() async throws {
+    try await withServer(CertificateStore(.server, world.server())) { port, _ in
+      let peer = try TLSPeer(port: port, TLSContext(.client, world.client()))
+      peer.write(ScriptedPeer.preface + Frame(Frame.settings).bytes)
+      let hello = try peer.read()
+      // The server's SETTINGS stand at the very front.
+      #expect(hello[3] == Frame.settings)
+      let requests = [1, 3, 5].flatMap { id in
+        Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: id, ScriptedPeer.block(ScriptedPeer.request("/"))).bytes
+      }
+      peer.write(requests)
+      var records = 0
+      var heads = 0
+      while heads < 3 {
+        let frames = try peer.read()
+        records += 1
+        var at = 0
+        while at + 9 <= frames.count {
+          if frames[at + 3] == Frame.headers { heads += 1 }
+          at += 9 + (Int(frames[at]) << 16 | Int(frames[at + 1]) << 8 | Int(frames[at + 2]))
+        }
+      }
+      // SETTINGS' acknowledgement may have come by itself.
+      #expect(records <= 2)
+    }
+  }
+
+  @Test func `an idle connection over TLS fits its budget`() async throws {
+    try await withServer(CertificateStore(.server, world.server())) { port, _ in
+      let context = try TLSContext(.client, world.client { $0.sessionTickets = false })
+      func open(_ count: Int) throws -> [TLSPeer] {
+        try (0..<count).map { _ in
+          let peer = try TLSPeer(port: port, context)
+          peer.write(ScriptedPeer.preface + Frame(Frame.settings).bytes)
+          _ = try peer.read()
+          return peer
+        }
+      }
+      // The first ones pay for the pools.
+      let first = try open(50)
+      let before = residentBytes()
+      let more = try open(200)
+      let each = (residentBytes() - before) / 200
+      // Both ends are in this process: SSL, session, HTTP/2 and the sockets' objects.
+      #expect(each < 120 << 10, "\(each) bytes for both ends of an idle connection")
+      withExtendedLifetime((first, more)) {}
+    }
+  }
+
+  private func residentBytes() -> Int {
+    guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
+    defer { unsafe fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    _ = unsafe fgets(&line, 256, file)
+    let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+    return (Int(fields[1]) ?? 0) * 4096
+  }
+}
+
+/// A blocking client with a TLS session in its hands.
+private final class TLSPeer {
+  private let socket: ScriptedPeer
+  private let session: TLSSession
+  private var waiting: [UInt8] = []
+  private var isOpen = false
+
+  init(port: Int, _ context: TLSContext) throws {
+    socket = try ScriptedPeer(port: port)
+    session = try TLSSession.make(context, server: "localhost")
+    var bytes: [UInt8] = []
+    while !isOpen {
+      var sealed = ByteBuffer()
+      switch unsafe bytes.withUnsafeBytes({ unsafe session.handshake($0, into: &sealed) }) {
+      case .needMore: socket.send(bytesOf(sealed))
+      case .done(_, let consumed):
+        socket.send(bytesOf(sealed))
+        waiting = Array(bytes[consumed...])
+        isOpen = true
+        continue
+      case .failed(let error): throw error
+      }
+      bytes = try socket.readSome()
+    }
+  }
+
+  func write(_ bytes: [UInt8]) {
+    var sealed = ByteBuffer()
+    let staging = UnsafeMutableRawBufferPointer.allocate(byteCount: TLSSession.recordBytesMax, alignment: 64)
+    var copy = bytes
+    unsafe copy.withUnsafeMutableBytes {
+      var piece = unsafe iovec(iov_base: $0.baseAddress, iov_len: $0.count)
+      let error = unsafe withUnsafeMutablePointer(to: &piece) {
+        unsafe session.encrypt(UnsafeMutableBufferPointer(start: $0, count: 1), staging: staging, into: &sealed)
+      }
+      #expect(error == nil)
+    }
+    unsafe staging.deallocate()
+    socket.send(bytesOf(sealed))
+  }
+
+  /// The text of one record; messages of TLS itself give none and are passed over.
+  func read() throws -> [UInt8] {
+    while true {
+      while waiting.count >= 5, waiting.count >= 5 + length {
+        let record = Array(waiting[..<(5 + length)])
+        waiting.removeFirst(record.count)
+        var plain = ByteBuffer(), sealed = ByteBuffer()
+        let outcome = unsafe record.withUnsafeBytes { unsafe session.decrypt($0, into: &plain, sealed: &sealed) }
+        if let error = outcome.error { throw error }
+        if plain.count > 0 { return bytesOf(plain) }
+      }
+      waiting += try socket.readSome()
+    }
+  }
+
+  private var length: Int { Int(waiting[3]) << 8 | Int(waiting[4]) }
+}
