@@ -577,6 +577,8 @@ public protocol ConnectionObserver: AnyObject {
     return SessionCode.ok
   }
 
+  override var isHTTP2: Bool { true }
+
   override func collect() -> Bool {
     while !loop.outbox.isFull {
       var chunk: UnsafePointer<UInt8>?
