@@ -223,6 +223,9 @@ extension Array where Element == UInt8 {
     let packed = sent(5000, gzip) { _ in 1 }
     #expect(packed[0] == 1 && packed.count < 100)
     #expect(stream([packed], coding: .gzip).0 == [[UInt8](repeating: 1, count: 5000)])
+    let long = MessageCompression(.gzip, bytesMin: 100, bytesOnLoopMax: 4999)
+    #expect(sent(5000, long) { _ in 1 }[0] == 0 && sent(4999, long) { _ in 1 }[0] == 1)
+    #expect(sent(5000, long.offLoop) { _ in 1 }[0] == 1)
     let noise = sent(100, gzip) { UInt8(truncatingIfNeeded: $0 &* $0 &* 2_654_435_761 >> 7 &+ $0 &* 91) }
     #expect(noise[0] == 0 && noise.count == 105)
   }
