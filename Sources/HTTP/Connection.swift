@@ -113,6 +113,9 @@ protocol ConnectionHost: AnyObject {
   /// The outbox has been written or set aside: what it named may go.
   func collected() {}
 
+  /// Streams of HTTP/2, with frames and trailers.
+  var isHTTP2: Bool { false }
+
   /// Nothing is left to do, in either direction.
   var isFinished: Bool { false }
 

@@ -621,6 +621,8 @@ public protocol ConnectionObserver: AnyObject {
     return SessionCode.ok
   }
 
+  override var isHTTP2: Bool { true }
+
   override func collect() -> Bool {
     if let opening {
       // A literal's bytes live for the whole process.
