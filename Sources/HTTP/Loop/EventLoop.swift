@@ -67,7 +67,7 @@ struct ReadyFlags: OptionSet {
   var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
-  public var codecs = Codecs()
+  package var codecs = Codecs()
   /// Request bodies and waiting answers of this loop's connections, as parts of the server's.
   var bodies: ByteAccount
   var answers: ByteAccount
