@@ -65,6 +65,8 @@ public protocol ConnectionObserver: AnyObject {
   /// Bytes of paused streams that the connection's window was given back for.
   private var pausedBytes = 0
 
+  /// Why the connection was closed, for the streams that end with it.
+  public private(set) var closeReason: String?
   /// Reads that brought bytes, counted for who wants to know whether the peer lives.
   public private(set) var readCount: UInt64 = 0
 
@@ -790,6 +792,7 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func cleanUp(_ reason: String) {
+    closeReason = reason
     for timer in [handshakeTimer, idleTimer, drainTimer, lookTimer, keepaliveTimer] { loop.cancel(timer) }
     while let stream = streams.last {
       // nghttp2 knows a request from the moment its HEADERS are made.
