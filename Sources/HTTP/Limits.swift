@@ -129,8 +129,10 @@ public struct Limits: Sendable {
   public var resetsPerSecond = 2_000
   public var resetsBurst = 4_000
   /// Header lists beyond this multiple of `headerListBytesMax` are not even answered 431: the stream is reset, and the rest of
-  /// the block decoded without a look.
+  /// the block decoded without a look. A block of 16 KB can name a million bytes of the dynamic table and keeps us busy for
+  /// 400 µs, so it counts for as many resets as that.
   public var headerListFactorMax = 4
+  static let resetsPerHeaderBomb = 64
   /// PING, SETTINGS, PRIORITY, unknown and empty DATA frames together. A SETTINGS frame that moves the windows of open streams
   /// counts for one more per `streamsPerSettingsCharge` of them: that is the work it makes.
   public var controlFramesPerSecond = 1_000

@@ -259,8 +259,9 @@ public protocol ConnectionObserver: AnyObject {
         : unsafe stream.head.append(name, nameCount, value, valueCount, limit: limit)
       if kept { return SessionCode.ok }
       stream.headOverflowed = true
-      let isBeyondWords = stream.head.listBytes + stream.trailers.listBytes > limit * limits.headerListFactorMax
-      return isBeyondWords ? SessionCode.resetStream : SessionCode.ok
+      if stream.head.listBytes + stream.trailers.listBytes <= limit * limits.headerListFactorMax { return SessionCode.ok }
+      if !resets.charge(Limits.resetsPerHeaderBomb, now: loop.now) { _ = flooded("header lists beyond any limit") }
+      return SessionCode.resetStream
     }
   }
 
