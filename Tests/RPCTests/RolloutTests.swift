@@ -83,6 +83,19 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     await two.drain(deadline: .zero)
   }
 
+  @Test func `a name with an address where nobody listens is as good as one without`() async throws {
+    // `localhost` is ::1 too, where this server is not.
+    let server = try server()
+    for policy in [LoadBalancing.roundRobin, .pickFirst] {
+      var configuration = Channel.Configuration()
+      configuration.loadBalancing = policy
+      let channel = Channel(to: try Target(parsing: "dns:///localhost:\(server.ports[0])"), configuration: configuration)
+      for i in 0..<3 { #expect(try await channel.unary("/test/Echo", [UInt8(i)]).bytes == [UInt8(i)]) }
+      channel.close()
+    }
+    await server.drain(deadline: .zero)
+  }
+
   @Test func `connections that the server ends for their age cost no call`() async throws {
     let server = try server { $0.connectionAgeMilliseconds = 30 }
     let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]))
