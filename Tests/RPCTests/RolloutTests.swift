@@ -96,6 +96,23 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     await server.drain(deadline: .zero)
   }
 
+  @Test func `a channel that nobody holds closes its connections and is freed`() async throws {
+    let server = try server()
+    weak var core: ChannelCore?
+    do {
+      var configuration = Channel.Configuration()
+      configuration.keepalive.interval = .seconds(10)
+      let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]), configuration: configuration)
+      core = channel.core
+      _ = try await channel.unary("/test/Echo", [1], options: CallOptions(timeout: .seconds(20)))
+      let call = channel.stream("/test/Nothing")
+      _ = await call.end()
+    }
+    for _ in 0..<1000 where core != nil || server.http.connectionCount > 0 { try await Task.sleep(for: .milliseconds(5)) }
+    #expect(core == nil && server.http.connectionCount == 0)
+    await server.drain(deadline: .zero)
+  }
+
   @Test func `connections that the server ends for their age cost no call`() async throws {
     let server = try server { $0.connectionAgeMilliseconds = 30 }
     let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]))
