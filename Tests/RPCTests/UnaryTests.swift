@@ -495,7 +495,13 @@ private final class Held: UnaryHandler {
   }
 
   @Test func `a header list over the limit is RESOURCE_EXHAUSTED in a 431`() async throws {
-    try await withServer(configure: { $0.http.limits.headerListBytesMax = 1000 }) { server, _ in
+    try await withServer(configure: { $0.http.limits.headerListBytesMax = 1000 }) { server, channel in
+      var long = Metadata()
+      try long.add("x-long", String(repeating: "a", count: 1000))
+      let options = CallOptions(metadata: long)
+      await expect(.resourceExhausted, "received metadata size exceeds limit") {
+        try await channel.unary("/test/Echo", [1], options: options)
+      }
       let peer = try ScriptedPeer(port: server.ports[0])
       peer.open()
       send(peer, 1, "/test/Echo", [("x-long", String(repeating: "a", count: 1000))], framed([1]))
