@@ -1,5 +1,5 @@
 // A gRPC server that answers Predict with the same bytes each time: what the transport costs, and nothing else.
-//   noop-server [--port=N] [--loops=N] [--response-bytes=N]
+//   noop-server [--port=N] [--loops=N] [--response-bytes=N] [--certificate=FILE --key=FILE]
 import Glibc
 import HTTP
 import RPC
@@ -9,6 +9,10 @@ func option(_ name: String, _ fallback: Int) -> Int {
     if let value = Int(argument.dropFirst(name.count + 3)) { return value }
   }
   return fallback
+}
+
+func text(_ name: String) -> String? {
+  CommandLine.arguments.first { $0.hasPrefix("--\(name)=") }.map { String($0.dropFirst(name.count + 3)) }
 }
 
 final class Constant: UnaryHandler {
@@ -35,6 +39,9 @@ methods.register(
   Constant(size == predict.count ? predict : [UInt8](repeating: 7, count: size)))
 var configuration = RPCServer.Configuration(host: "127.0.0.1", port: option("port", 0))
 configuration.http.loops = option("loops", 1)
+if let certificate = text("certificate"), let key = text("key") {
+  configuration.http.tls = try CertificateStore.server(certificateFile: certificate, keyFile: key)
+}
 
 let server = try RPCServer(methods: methods, configuration: configuration)
 try server.start()
