@@ -527,6 +527,17 @@ private final class Held: UnaryHandler {
     }
   }
 
+  @Test func `gRPC in HTTP 1 is refused, what is not gRPC in its own way`() async throws {
+    try await withServer { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      for (type, status) in [("application/grpc", 505), ("application/grpc+proto", 505), ("application/json", 415)] {
+        peer.send("POST /test/Echo HTTP/1.1\r\nhost: test\r\ncontent-type: \(type)\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0")
+        let answer = try peer.textAnswer()
+        #expect(answer.status == status)
+      }
+    }
+  }
+
   @Test func `an upload that is refused early is told so and stopped`() async throws {
     try await withServer { server, _ in
       let peer = try ScriptedPeer(port: server.ports[0])
