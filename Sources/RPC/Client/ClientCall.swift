@@ -211,10 +211,10 @@ extension ClientCall: StreamHandler {
     if isFinished { return }
     link?.answered()
     if stream.headOverflowed { return giveUp(.metadataTooLarge) }
+    // Trailers-Only: no answer, only how it ended. gRPC's word counts for more than HTTP's ("HTTP to gRPC Status Code Mapping").
+    if stream.head.has(.grpcStatus) { return }
     let status = stream.head.text(.status) ?? ""
     if status != "200" { return ending = (Status(http: status), .none) }
-    // Trailers-Only: no answer, only how it ended.
-    if stream.head.has(.grpcStatus) { return }
     isCommitted = true
     coding = ContentCoding(stream.head[.grpcEncoding])
     began(stream.head)
