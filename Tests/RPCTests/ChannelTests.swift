@@ -281,6 +281,24 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     #expect(served.0 + served.1 == 6)
   }
 
+  @Test func `calls that wait go on when the server allows more streams`() async throws {
+    let server = try ScriptedServer()
+    async let played: Void = script {
+      let peer = try server.accept([(3, 0)])
+      // Its answer to a ping shows that the client has connected, and waits.
+      peer.send(Frame(Frame.ping, [UInt8](repeating: 0, count: 8)))
+      _ = try peer.receive(Frame.ping)
+      peer.send(Frame(Frame.settings, [0, 3, 0, 0, 0, 1]))
+      for _ in 0..<2 { peer.answer(try peer.request().stream, [1]) }
+      _ = try peer.receiveUntilClosed()
+    }
+    let channel = channel(server) { $0.connectionsPerAddressMax = 1 }
+    let calls = (0..<2).map { _ in begin(channel, "/a", [1]) }
+    for call in calls { #expect(try await result(call).get().bytes == [1]) }
+    channel.close()
+    try await played
+  }
+
   @Test func `a full line is RESOURCE_EXHAUSTED`() async throws {
     let server = try ScriptedServer()
     let channel = channel(server) {
