@@ -142,7 +142,7 @@ let package = Package(
         "Client", "HTTP", "Tensors", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
-    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "HTTP", "Tensors"], swiftSettings: swift),
+    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "RPC", "HTTP", "Tensors"], swiftSettings: swift),
     .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(

@@ -7,7 +7,7 @@ set -euo pipefail
 
 # git: SwiftPM fetches with it. The last four are the C client's (libprotobuf-dev has google/protobuf/wrappers.proto).
 packages=(git pkg-config libnghttp2-dev libssl-dev libopenblas-dev zlib1g-dev gcc make libprotobuf-c-dev protobuf-c-compiler libprotobuf-dev)
-[ "${1:-}" = --tests ] && packages+=(python3 python3-venv python3-pip openssl)
+[ "${1:-}" = --tests ] && packages+=(python3 python3-venv python3-pip openssl curl)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

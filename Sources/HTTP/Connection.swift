@@ -8,6 +8,7 @@
 //
 //   Greeting          which protocol? The first bytes say; it hands its transport on and is gone.
 //   HTTP2Connection   either side, on nghttp2
+//   HTTP1Connection   server side, on our own parser
 //
 // With TLS a session stands between the socket and the protocol, which sees plain text only (`TLS/TLSSession.swift`).
 //
@@ -111,6 +112,9 @@ protocol ConnectionHost: AnyObject {
 
   /// The outbox has been written or set aside: what it named may go.
   func collected() {}
+
+  /// Streams of HTTP/2, with frames and trailers.
+  var isHTTP2: Bool { false }
 
   /// Nothing is left to do, in either direction.
   var isFinished: Bool { false }
@@ -474,6 +478,16 @@ extension Connection {
 // MARK: the end
 
 extension Connection {
+  /// Tells the peer that nothing more comes from us; what it still sends is read.
+  /// - Precondition: nothing waits to be written.
+  final func endOutput() {
+    if let tls = transport.tls {
+      tls.closeNotify(into: &loop.tls.sealed)
+      sendSealed()
+    }
+    if !isWaitingToWrite { transport.socket.shutdownWrites() }
+  }
+
   /// Closes behind what is under way: the first reason counts.
   final func closeSoon(_ reason: String) { mustClose = mustClose ?? reason }
 
@@ -530,10 +544,12 @@ extension Connection {
     let wasSecure = taken.tls != nil
     let host = host
     self.host = nil
-    guard let next = make(taken, host), next.begin() else {
+    guard let next = make(taken, host) else {
       host?.closed(self)
       return
     }
+    // What cannot be watched may have streams already.
+    if !next.begin() { return next.close("the kernel refuses to watch the socket") }
     host?.replaced(self, by: next)
     if wasSecure { successor = next }
     if waiting.count > 0 {

@@ -7,6 +7,9 @@
 
   public init() {}
 
+  /// Without it the optimiser (6.3) stops at the loop's setter for this type.
+  deinit {}
+
   /// See `Compressor.compress`; false as well when there is no memory for zlib.
   public mutating func compress(_ input: RawSpan, _ coding: ContentCoding, into output: inout ByteBuffer, limit: Int) -> Bool {
     switch coding {

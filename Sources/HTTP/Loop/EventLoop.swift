@@ -61,6 +61,8 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  /// Now, as HTTP writes it.
+  var date = HTTPDate()
   let sessionMemory = SessionMemory()
   let tls = TLSBuffers()
   /// Failed handshakes that get a line in the log: anybody can make them.

@@ -330,7 +330,7 @@ public struct DetachedCall: @unchecked Sendable {
     var body = ByteBuffer()
     // Few calls are compressed, and what it costs to set zlib up is little beside what it does then.
     var codecs = Codecs()
-    guard body.append(messageOf: byteCount, compressed: compression, with: &codecs, fill) else {
+    guard body.append(messageOf: byteCount, compressed: compression?.offLoop, with: &codecs, fill) else {
       return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
     }
     let framed = FramedBody(body), coding = compression?.coding
