@@ -281,3 +281,23 @@ def test_http_1_1_over_tls(serve_tls, authority):
     with socket.create_connection(("localhost", server.port), timeout=10) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
         assert wrapped.selected_alpn_protocol() == "http/1.1"
         assert wrapped.version() == "TLSv1.3"
+
+
+# The client in Swift.
+
+def ask_in_swift(target, *arguments):
+    return subprocess.run([BINARY.parent / "martlet-predict", target, "half_plus_two", "x=1,2", *map(str, arguments)], capture_output=True, text=True, timeout=20)
+
+
+def test_the_swift_client_speaks_tls(serve_tls, authority, tmp_path):
+    server = serve_tls(verify=True)
+    certificate, key = authority.issue("swift")
+    ours = [f"--cert={certificate}", f"--key={key}"]
+    result = ask_in_swift(f"dns:///localhost:{server.port}", f"--ca={authority.certificate}", *ours)
+    assert result.returncode == 0 and "[2.5, 3.0]" in result.stdout, result.stderr
+    # Nobody's certificate, a name that is not the server's, a root that did not sign, and no TLS at all.
+    stranger = Authority(tmp_path, "stranger")
+    for wrong in ([f"--ca={authority.certificate}"], [f"--ca={authority.certificate}", *ours, "--server-name=elsewhere"],
+                  [f"--ca={stranger.certificate}", *ours], []):
+        result = ask_in_swift(f"localhost:{server.port}", "--timeout=5", *wrong)
+        assert result.returncode == 1 and "UNAVAILABLE" in result.stderr, result
