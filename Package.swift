@@ -93,11 +93,11 @@ let package = Package(
     .target(
       name: "TransportSupport", dependencies: ["CNGHTTP2", "COpenSSL"], path: "Tests/TransportSupport", swiftSettings: swift),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux"], path: "Tests/HTTPTests",
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux", "CNGHTTP2"], path: "Tests/HTTPTests",
       exclude: ["make_http1_cases.py", "http1_cases.jsonl"], swiftSettings: swift),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
-    // gRPC's interoperability cases: its test service on our RPC, driven by Tests/EndToEnd.
+    // gRPC's interoperability cases: its test service and its client on our RPC, driven by Tests/EndToEnd.
     .target(
       name: "InteropSchemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       path: "Tests/Interop/Schemas", swiftSettings: [.swiftLanguageMode(.v6)]),
@@ -105,6 +105,10 @@ let package = Package(
       name: "interop-server",
       dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       path: "Tests/Interop/Server", swiftSettings: swift),
+    .executableTarget(
+      name: "interop-client",
+      dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      path: "Tests/Interop/Client", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
@@ -138,7 +142,7 @@ let package = Package(
         "Client", "HTTP", "Tensors", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
-    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "HTTP", "Tensors"], swiftSettings: swift),
+    .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "RPC", "HTTP", "Tensors"], swiftSettings: swift),
     .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(

@@ -2,12 +2,12 @@
 # Installs what building and testing Martlet needs on Debian 12, and only what is missing.
 #
 #   Deploy/setup.sh           to build the server and the C client
-#   Deploy/setup.sh --tests   and Python's venv, for the end-to-end tests
+#   Deploy/setup.sh --tests   and Python's venv and the openssl command, for the end-to-end tests
 set -euo pipefail
 
 # git: SwiftPM fetches with it. The last four are the C client's (libprotobuf-dev has google/protobuf/wrappers.proto).
 packages=(git pkg-config libnghttp2-dev libssl-dev libopenblas-dev zlib1g-dev gcc make libprotobuf-c-dev protobuf-c-compiler libprotobuf-dev)
-[ "${1:-}" = --tests ] && packages+=(python3 python3-venv python3-pip)
+[ "${1:-}" = --tests ] && packages+=(python3 python3-venv python3-pip openssl curl)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

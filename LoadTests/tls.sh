@@ -15,7 +15,7 @@ for ((round = 0; round < rounds; round++)); do
   for layout in ${LAYOUTS:-8x8 4x4 1x1}; do
     calls=${CALLS:-$([ "$layout" = 1x1 ] && echo 5000 || echo 50000)}
     burst plain "$layout" "$calls" http "$bin/noop-server" --port="$port"
-    burst tls "$layout" "$calls" https "$bin/noop-server" --port="$port" --cert="$work/cert.pem" --key="$work/key.pem"
+    burst tls "$layout" "$calls" https "$bin/noop-server" --port="$port" --certificate="$work/cert.pem" --key="$work/key.pem"
   done
 done
 table plain

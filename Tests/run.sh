@@ -29,6 +29,7 @@ swift build -c release --product martlet-predict
 
 step "Interoperability: gRPC's test service and client on our RPC"
 swift build --product interop-server
+swift build --product interop-client
 
 step "C client: build"
 make --silent -C Deploy/Examples/c-client OUT="$PWD/.build/c-client"

@@ -8,12 +8,23 @@ public import HTTP
 public import RPC
 internal import Tensors
 
-/// Asks one server. Many calls may be under way at once; they share a connection.
+/// Asks one server, or the replicas behind a name. Many calls may be under way at once; they share connections.
 public final class PredictionClient: Sendable {
   private let channel: Channel
 
-  public init(_ endpoint: Endpoint, configuration: Channel.Configuration = Channel.Configuration()) {
-    channel = Channel(to: endpoint, configuration: configuration)
+  /// A channel's defaults, and retries: a prediction changes nothing, so that asking again is safe.
+  public static var defaults: Channel.Configuration {
+    var configuration = Channel.Configuration()
+    configuration.retry = RetryPolicy()
+    return configuration
+  }
+
+  public init(_ target: Target, configuration: Channel.Configuration = defaults) {
+    channel = Channel(to: target, configuration: configuration)
+  }
+
+  public convenience init(_ endpoint: Endpoint, configuration: Channel.Configuration = defaults) {
+    self.init(Target(endpoint), configuration: configuration)
   }
 
   /// Runs a model.

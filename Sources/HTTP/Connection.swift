@@ -8,10 +8,12 @@
 //
 //   Greeting          which protocol? The first bytes say; it hands its transport on and is gone.
 //   HTTP2Connection   either side, on nghttp2
+//   HTTP1Connection   server side, on our own parser
 //
 // With TLS a session stands between the socket and the protocol, which sees plain text only (`TLS/TLSSession.swift`).
 //
-// Life:  connecting ─► handshaking (TLS) ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes `mustClose`.
+// Life:  connecting ─► handshaking (TLS) ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes
+// `mustClose`.
 internal import Glibc
 internal import Telemetry
 
@@ -110,6 +112,9 @@ protocol ConnectionHost: AnyObject {
 
   /// The outbox has been written or set aside: what it named may go.
   func collected() {}
+
+  /// Streams of HTTP/2, with frames and trailers.
+  var isHTTP2: Bool { false }
 
   /// Nothing is left to do, in either direction.
   var isFinished: Bool { false }
@@ -307,13 +312,16 @@ extension Connection {
   /// Everything that can be read of `bytes` is read before anybody is told of it: `body` may hand the transport over.
   private func decrypt(_ tls: TLSSession, _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
     let outcome = unsafe tls.decrypt(bytes, into: &loop.tls.plain, sealed: &loop.tls.sealed)
+    // What TLS itself answers (a new key, an alert) goes at once: `body` may end other connections, which have words to seal.
+    sendSealed()
     // Nothing else is read before we return, so the text stays.
     unsafe body(UnsafeRawBufferPointer(start: loop.tls.plain.unsafeBase, count: loop.tls.plain.count))
     loop.tls.plain.clear()
-    let current = successor ?? self
-    successor = nil
-    // What TLS itself answers: a new key, an alert.
-    current.sendSealed()
+    var current: Connection = self
+    while let next = current.successor {
+      current.successor = nil
+      current = next
+    }
     switch outcome {
     case .open: break
     case .ended: if current.state == .open { current.inputEnded() }
@@ -470,6 +478,16 @@ extension Connection {
 // MARK: the end
 
 extension Connection {
+  /// Tells the peer that nothing more comes from us; what it still sends is read.
+  /// - Precondition: nothing waits to be written.
+  final func endOutput() {
+    if let tls = transport.tls {
+      tls.closeNotify(into: &loop.tls.sealed)
+      sendSealed()
+    }
+    if !isWaitingToWrite { transport.socket.shutdownWrites() }
+  }
+
   /// Closes behind what is under way: the first reason counts.
   final func closeSoon(_ reason: String) { mustClose = mustClose ?? reason }
 
@@ -511,25 +529,33 @@ extension Connection {
 
   /// Ends this object and gives the transport to the one that `make` returns, which starts with the bytes that were read:
   /// some `earlier`, the others just now.
-  /// - Precondition: nothing waits to be written.
+  /// - Precondition: the protocol has nothing that waits to be written; TLS may.
   final func handOver(
     _ earlier: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer,
     to make: (consuming Transport, (any ConnectionHost)?) -> Connection?
   ) {
-    precondition(!isWaitingToWrite && state == .open)
+    precondition((!isWaitingToWrite || isSecure) && state == .open)
+    var waiting = ByteBuffer()
+    swap(&waiting, &pending)
     leave()
     cleanUp("handed over")
     var taken = Transport(Socket(owning: -1))
     swap(&taken, &transport)
-    let isSecure = taken.tls != nil
+    let wasSecure = taken.tls != nil
     let host = host
     self.host = nil
-    guard let next = make(taken, host), next.begin() else {
+    guard let next = make(taken, host) else {
       host?.closed(self)
       return
     }
+    // What cannot be watched may have streams already.
+    if !next.begin() { return next.close("the kernel refuses to watch the socket") }
     host?.replaced(self, by: next)
-    if isSecure { successor = next }
+    if wasSecure { successor = next }
+    if waiting.count > 0 {
+      swap(&waiting, &next.pending)
+      next.waitToWrite()
+    }
     if unsafe !earlier.isEmpty { unsafe next.take(earlier) }
     if next.isClosed { return }
     // Over TLS the protocol may be known before its first byte.

@@ -1,6 +1,7 @@
 // A connection just accepted: its first bytes say what it speaks.
 //
 //   "PRI "…        HTTP/2, prior knowledge (RFC 9113 §3.3)
+//   else           HTTP/1.1, which may offer to go on in HTTP/2
 //
 // Over TLS the handshake comes first, and ALPN may have said it all: "h2" needs no first bytes.
 //
@@ -36,12 +37,19 @@ final class Greeting: Connection {
       heard[heardCount] = byte
       heardCount += 1
     }
-    for i in 0..<heardCount where unsafe heard[i] != Greeting.preface.utf8Start[i] {
-      return close("bytes that are no HTTP/2 preface")
-    }
-    if heardCount < Greeting.preface.utf8CodeUnitCount { return }
+    var isPreface = true
+    for i in 0..<heardCount where unsafe heard[i] != Greeting.preface.utf8Start[i] { isPreface = false }
+    if isPreface, heardCount < Greeting.preface.utf8CodeUnitCount { return }
     // `heard` stands still for the length of the call.
-    unsafe heard.span.extracting(first: earlier).withUnsafeBytes { unsafe becomeHTTP2($0, bytes) }
+    unsafe heard.span.extracting(first: earlier).withUnsafeBytes {
+      isPreface ? unsafe becomeHTTP2($0, bytes) : unsafe becomeHTTP1($0, bytes)
+    }
+  }
+
+  private func becomeHTTP1(_ earlier: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {
+    unsafe handOver(earlier, bytes) { [loop, peer, isSecure] transport, host in
+      HTTP1Connection.accept(transport, isSecure: isSecure, on: loop, peer: peer, host: host)
+    }
   }
 
   private func becomeHTTP2(_ earlier: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {

@@ -130,6 +130,12 @@ extension HTTPApplication {
 
   init(loop: EventLoop) { self.loop = loop }
 
+  /// The exchange is one of HTTP/2, not of HTTP/1.
+  public var isHTTP2: Bool {
+    guard let connection = unsafe connection else { return false }
+    return unsafe connection._withUnsafeGuaranteedRef { $0.isHTTP2 }
+  }
+
   public var isOpen: Bool { unsafe connection != nil }
 
   /// Sends `fields`, the `body` and `trailers`, all in one pass if the windows allow.

@@ -102,14 +102,25 @@ public struct Limits: Sendable {
   /// With more than this waiting behind a full socket, no more requests are read from the connection until the socket is empty.
   public var readAheadBytesMax = 1 << 20
 
-  // HTTP/1.1. `headerListBytesMax` holds there too: for the list, and for the lines it came in.
+  // HTTP/1.1. `headerListBytesMax` holds there too, for the list and for the lines it came in; `headerMilliseconds` counts from a
+  // request's first byte and is answered 408, as is a body slower than `bodyBytesPerSecondMin`.
 
   /// A request's target. Beyond: 414. RFC 9112 §3 asks for 8000 bytes of request line at least.
   public var targetBytesMax = 8_192
-  /// One request's body. Beyond: 413. On HTTP/1.1 a connection has one request at a time, so it is the same sum.
-  public var requestBodyBytesMax = Int(Int32.max) + (64 << 20)
+  /// One request's body. Beyond: 413. A connection has one request at a time, so it is what the connection may hold.
+  public var requestBodyBytesMax = min(Int(Int32.max) + (64 << 20), Memory.usable / 8)
   /// Extensions of the chunks of one body, all together; nobody reads them. Beyond: 400.
   public var chunkExtensionBytesMax = 4_096
+  /// Bytes kept that belong behind a request which is not answered, or to a body whose handler has paused: one read. Meanwhile
+  /// nothing more is read.
+  public var pipelinedBytesMax = Quantum.readBytes
+  /// Bytes of a body that nobody wants, read and thrown away so that the connection can go on. Beyond: it ends.
+  public var discardedBytesMax = 1 << 20
+  /// Between requests; then the connection is closed. Longer than the load balancers in front keep theirs (600 s is the longest),
+  /// so that none of them asks just when we close. Zero: never.
+  public var requestIdleMilliseconds = 620_000
+  /// How long a peer may still send behind the last answer before the socket is closed upon it.
+  public var lingerMilliseconds = 2_000
 
   // Floods: frames that cost us work and the peer nothing. Budgets refill by the second; at zero: GOAWAY
   // ENHANCE_YOUR_CALM. A client may cancel every call it makes, so resets are counted generously.
@@ -118,8 +129,10 @@ public struct Limits: Sendable {
   public var resetsPerSecond = 2_000
   public var resetsBurst = 4_000
   /// Header lists beyond this multiple of `headerListBytesMax` are not even answered 431: the stream is reset, and the rest of
-  /// the block decoded without a look.
+  /// the block decoded without a look. A block of 16 KB can name a million bytes of the dynamic table and keeps us busy for
+  /// 400 µs, so it counts for as many resets as that.
   public var headerListFactorMax = 4
+  static let resetsPerHeaderBomb = 64
   /// PING, SETTINGS, PRIORITY, unknown and empty DATA frames together. A SETTINGS frame that moves the windows of open streams
   /// counts for one more per `streamsPerSettingsCharge` of them: that is the work it makes.
   public var controlFramesPerSecond = 1_000
@@ -195,6 +208,10 @@ extension Limits {
     Named("target_bytes_max", \.targetBytesMax),
     Named("request_body_bytes_max", \.requestBodyBytesMax),
     Named("chunk_extension_bytes_max", \.chunkExtensionBytesMax),
+    Named("pipelined_bytes_max", \.pipelinedBytesMax),
+    Named("discarded_bytes_max", \.discardedBytesMax),
+    Named("request_idle_milliseconds", \.requestIdleMilliseconds),
+    Named("linger_milliseconds", \.lingerMilliseconds),
     Named("resets_per_second", \.resetsPerSecond),
     Named("resets_burst", \.resetsBurst),
     Named("header_list_factor_max", \.headerListFactorMax),
@@ -208,6 +225,14 @@ extension Limits {
     Named("pooled_buffer_bytes_max", \.pooledBufferBytesMax),
     Named("pooled_large_bytes_max", \.pooledLargeBytesMax),
   ]
+}
+
+extension Limits {
+  var request: RequestLimits {
+    RequestLimits(
+      targetBytesMax: targetBytesMax, headerListBytesMax: headerListBytesMax, bodyBytesMax: requestBodyBytesMax,
+      chunkExtensionBytesMax: chunkExtensionBytesMax, settingsEntriesMax: settingsEntriesMax)
+  }
 }
 
 extension Int {

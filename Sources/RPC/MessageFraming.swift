@@ -16,11 +16,18 @@ public struct MessageCompression: Hashable, Sendable {
   public var coding: ContentCoding
   /// Shorter messages are sent as they are: they gain nothing, and a packet is a packet.
   public var bytesMin: Int
+  /// Longer messages are sent as they are, unless another thread than the loop's has made them: a megabyte keeps the loop, and
+  /// with it every other connection there, waiting for some thirty milliseconds.
+  public var bytesOnLoopMax: Int
 
-  public init(_ coding: ContentCoding, bytesMin: Int = 1024) {
+  public init(_ coding: ContentCoding, bytesMin: Int = 1024, bytesOnLoopMax: Int = 1 << 20) {
     self.coding = coding
     self.bytesMin = bytesMin
+    self.bytesOnLoopMax = bytesOnLoopMax
   }
+
+  /// For a thread that nobody waits for.
+  var offLoop: MessageCompression { MessageCompression(coding, bytesMin: bytesMin, bytesOnLoopMax: .max) }
 }
 
 extension ByteBuffer {
@@ -39,7 +46,7 @@ extension ByteBuffer {
     messageOf byteCount: Int, compressed compression: MessageCompression?, with codecs: inout Codecs,
     _ fill: (inout OutputRawSpan) -> Void
   ) -> Bool {
-    guard let compression, byteCount >= compression.bytesMin, byteCount <= Int(UInt32.max) else {
+    guard let compression, byteCount >= compression.bytesMin, byteCount <= min(compression.bytesOnLoopMax, Int(UInt32.max)) else {
       return append(messageOf: byteCount, fill)
     }
     var plain = ByteBuffer(), packed = ByteBuffer()

@@ -1,39 +1,79 @@
 // Tensors as people type and read them.
 internal import Client
 internal import HTTP
+internal import RPC
 internal import Tensors
 
 struct ArgumentError: Error {
   let description: String
 }
 
-func readArguments(_ arguments: [String]) throws(ArgumentError) -> (Endpoint, PredictQuery) {
-  let words = arguments.filter { !$0.hasPrefix("--") }
-  guard words.count >= 2 else { throw ArgumentError(description: "a server and a model are needed") }
-  guard let endpoint = Endpoint(text: words[0]) else {
-    throw ArgumentError(description: "'\(words[0])' is neither HOST:PORT nor unix:PATH")
+/// What the command line asks, and whom.
+struct Question {
+  var target: Target
+  var query: PredictQuery
+  var timeout = Duration.seconds(60)
+  /// Files for TLS; all nil and `usesTLS` false: plain.
+  var usesTLS = false
+  var trustedRoots: String?
+  var certificate: String?
+  var key: String?
+  var serverName: String?
+
+  /// The channel's configuration; reads the files.
+  func configuration() throws(ArgumentError) -> Channel.Configuration {
+    var configuration = PredictionClient.defaults
+    guard usesTLS else { return configuration }
+    do throws(TLSError) {
+      configuration.tls = try .client(trustedRootsFile: trustedRoots, certificateFile: certificate, keyFile: key)
+    } catch { throw ArgumentError(description: error.description) }
+    configuration.tlsServerName = serverName
+    return configuration
   }
-  var query = PredictQuery(model: words[1], inputs: [:])
-  for option in arguments where option.hasPrefix("--") {
-    let parts = option.dropFirst(2).split(separator: "=", maxSplits: 1).map(String.init)
-    guard parts.count == 2 else { throw ArgumentError(description: "'\(option)' is not --name=value") }
-    switch parts[0] {
-    case "signature": query.signature = parts[1]
-    case "label": query.versionLabel = parts[1]
-    case "output": query.outputs.append(parts[1])
-    case "version":
-      guard let version = Int64(parts[1]) else { throw ArgumentError(description: "'\(parts[1])' is no version number") }
-      query.version = version
-    default: throw ArgumentError(description: "there is no option --\(parts[0])")
-    }
-  }
-  for word in words.dropFirst(2) {
-    let (name, tensor) = try readInput(word)
-    query.inputs[name] = tensor
-  }
-  return (endpoint, query)
 }
 
+func readArguments(_ arguments: [String]) throws(ArgumentError) -> Question {
+  let words = arguments.filter { !$0.hasPrefix("--") }
+  guard words.count >= 2 else { throw ArgumentError(description: "a server and a model are needed") }
+  var question: Question
+  do throws(TargetError) {
+    question = Question(target: try Target(parsing: words[0]), query: PredictQuery(model: words[1], inputs: [:]))
+  } catch { throw ArgumentError(description: error.description) }
+  for option in arguments where option.hasPrefix("--") { try read(option, into: &question) }
+  for word in words.dropFirst(2) {
+    let (name, tensor) = try readInput(word)
+    question.query.inputs[name] = tensor
+  }
+  return question
+}
+
+private func read(_ option: String, into question: inout Question) throws(ArgumentError) {
+  if option == "--tls" {
+    question.usesTLS = true
+    return
+  }
+  let parts = option.dropFirst(2).split(separator: "=", maxSplits: 1).map(String.init)
+  guard parts.count == 2 else { throw ArgumentError(description: "'\(option)' is not --name=value") }
+  switch parts[0] {
+  case "signature": question.query.signature = parts[1]
+  case "label": question.query.versionLabel = parts[1]
+  case "output": question.query.outputs.append(parts[1])
+  case "version":
+    guard let version = Int64(parts[1]) else { throw ArgumentError(description: "'\(parts[1])' is no version number") }
+    question.query.version = version
+  case "timeout":
+    guard let seconds = Double(parts[1]), seconds > 0, seconds <= 1e9 else {
+      throw ArgumentError(description: "'\(parts[1])' is no number of seconds")
+    }
+    question.timeout = .microseconds(Int64(seconds * 1e6))
+  // Each of these makes no sense without TLS.
+  case "ca": (question.trustedRoots, question.usesTLS) = (parts[1], true)
+  case "cert": (question.certificate, question.usesTLS) = (parts[1], true)
+  case "key": (question.key, question.usesTLS) = (parts[1], true)
+  case "server-name": (question.serverName, question.usesTLS) = (parts[1], true)
+  default: throw ArgumentError(description: "there is no option --\(parts[0])")
+  }
+}
 /// `name[:type[extents]]=values`.
 func readInput(_ word: String) throws(ArgumentError) -> (String, Tensor) {
   let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

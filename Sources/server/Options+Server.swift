@@ -33,11 +33,17 @@ extension Options {
   /// The same services on each: the second is there for who is used to two.
   private var tcpPorts: [Int] { ([port] + (restPort == port ? [] : [restPort])).filter { $0 > 0 } }
 
-  var http: HTTPServer.Configuration {
+  func http(_ certificates: CertificateStore?) -> HTTPServer.Configuration {
     var endpoints = tcpPorts.map { Endpoint.tcp(host: host, port: $0) }
     if !grpcSocketPath.isEmpty { endpoints.append(.unix(path: grpcSocketPath)) }
-    return HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil, limits: limits)
+    var http = HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil, limits: limits)
+    http.tls = certificates
+    if hasPlainRest { http.plainEndpoints = [.tcp(host: host, port: restPort)] }
+    return http
   }
+
+  /// The second port stays without TLS beside a first that has it.
+  var hasPlainRest: Bool { !sslConfigFile.isEmpty && !restTLS && restPort > 0 && restPort != port }
 
   /// Where the server listens, as people write it.
   func addresses(ports: [Int]) -> [String] {

@@ -8,6 +8,7 @@ struct Options {
   var port = 8500
   var restPort = 0
   var grpcSocketPath = ""
+  var sslConfigFile = ""
   var modelName = "default"
   var modelBasePath = ""
   var modelConfigFile = ""
@@ -24,6 +25,7 @@ struct Options {
 
   // Martlet's own.
   var host = "0.0.0.0"
+  var restTLS = false
   var openPortsAfterModels = false
   var loadWaitSeconds = 60
   var loadWaitQueueSize = 1024
@@ -115,7 +117,10 @@ let flags: [Flag] = [
   .ignored("model_config_file_poll_wait_seconds", "int32"), .ignored("flush_filesystem_caches", "bool"),
   .ignored("tensorflow_session_parallelism", "int64"), .ignored("tensorflow_intra_op_parallelism", "int64"),
   .ignored("tensorflow_inter_op_parallelism", "int64"), .ignored("tensorflow_session_config_file", "string"),
-  .ignored("use_alts_credentials", "bool"), .ignored("ssl_config_file", "string"),
+  .ignored("use_alts_credentials", "bool"),
+  .string(
+    "ssl_config_file", \.sslConfigFile,
+    "SSLConfig in protobuf text format; port and grpc_socket_path then speak TLS only. Read again when it changes"),
   .ignored("platform_config_file", "string"), .ignored("per_process_gpu_memory_fraction", "float"),
   .ignored("grpc_max_threads", "int32"),
   .ignored("num_request_iterations_for_warmup", "int32"), .ignored("monitoring_config_file", "string"),
@@ -129,6 +134,7 @@ let flags: [Flag] = [
   .bool(
     "open_ports_after_models", \.openPortsAfterModels,
     "listen only once every configured model has a version available, as TensorFlow Serving does"),
+  .bool("rest_api_tls", \.restTLS, "rest_api_port speaks TLS too; without it that port is plain beside ssl_config_file, as TensorFlow Serving's"),
   .string("host", \.host, "address the TCP ports listen on; :: takes IPv6 and IPv4, 127.0.0.1 keeps to this machine"),
   .int(
     "load_wait_seconds", in: 0...86400, \.loadWaitSeconds,

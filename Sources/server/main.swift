@@ -40,6 +40,9 @@ for flag in options.withoutEffect { Log.warn("--\(flag) has no effect here") }
 let models: [ModelConfiguration]
 do { models = try options.models() } catch { leave(failed, "Failed to start server. Error: \(error)") }
 
+let certificates: CertificateStore?
+do { certificates = try options.certificates() } catch { leave(failed, "Failed to start server. Error: INVALID_ARGUMENT: \(error)") }
+
 // Signals are taken by this thread alone; every other one is started with them blocked.
 var signals = SignalWait([SIGTERM, SIGINT])
 
@@ -47,7 +50,7 @@ let catalog = Catalog()
 let lifecycle = Lifecycle(catalog, loader: SavedModels(options), options: options.lifecycle) { $0.log() }
 let server: ModelServer
 do {
-  server = try ModelServer(catalog, options.serving, http: options.http)
+  server = try ModelServer(catalog, options.serving, http: options.http(certificates))
 } catch {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }
@@ -60,6 +63,10 @@ if options.openPortsAfterModels {
 }
 do { try server.start() } catch { leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)") }
 for address in options.addresses(ports: server.ports) { Log.info("Running gRPC ModelServer at \(address) ...") }
+certificates?.logCertificate()
+if options.hasPlainRest {
+  Log.warn("rest_api_port \(options.restPort) is not covered by --ssl_config_file and speaks no TLS; --rest_api_tls makes it")
+}
 
 let signal = signals.wait()
 Log.info("\(signal): no new requests; those in flight have \(options.drainTimeoutSeconds) seconds")

@@ -182,7 +182,7 @@ class Outcome:
         self.bytes = 0
 
 
-def flood(port, say, seconds=1.0, connections=4, greeting=PREFACE + settings(), listens=True):
+def flood(port, say, seconds=0.5, connections=4, greeting=PREFACE + settings(), listens=True):
     """Each of `connections` sends the pieces of `say()` until the server hangs up, then begins again with a new connection,
     for `seconds`. `say` makes a fresh iterator of byte strings per connection; when it ends, so does that connection."""
     outcome, deadline, lock = Outcome(), time.monotonic() + seconds, threading.Lock()

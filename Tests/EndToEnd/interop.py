@@ -156,11 +156,11 @@ def compress(context, message, field):
         context.set_compression(grpc.Compression.Gzip)
 
 
-def start_server():
+def start_server(credentials=None):
     """A grpcio server with the TestService on a port of its own."""
     server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers([handler(TEST, TestService())])
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_secure_port("127.0.0.1:0", credentials) if credentials else server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, port
 

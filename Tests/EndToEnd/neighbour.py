@@ -25,7 +25,7 @@ times, wrong, stop = [], [], threading.Event()
 
 
 def ask():
-    while not stop.is_set():
+    while not stop.is_set() or len(times) < 5:
         began = time.monotonic()
         try:
             if call(request, timeout=20) != answer:
@@ -34,7 +34,7 @@ def ask():
             wrong.append(f"{error.code().name}: {error.details()}")
         times.append(time.monotonic() - began)
         # A pace, so that the neighbour itself is no load.
-        stop.wait(0.002)
+        time.sleep(0.002)
 
 
 for line in sys.stdin:

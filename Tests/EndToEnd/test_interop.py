@@ -2,14 +2,19 @@
 
 Each case is first run by grpcio against a grpcio server: a case that fails there is wrong itself.
 """
+import contextlib
 import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
+import trustme
 
 import interop
-from harness import OPTIONS, ROOT, until
-from interop import BoolValue, Payload, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse, zeros
+from harness import OPTIONS, ROOT
+from interop import (BoolValue, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse,
+                     StreamingOutputCallRequest, StreamingOutputCallResponse, zeros)
 from rawgrpc import RawCall, frame
 
 DEBUG = ROOT / ".build" / "debug"
@@ -20,14 +25,25 @@ DUPLEX = "/grpc.testing.TestService/FullDuplexCall"
 OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL = 0, 3, 4, 8, 12, 13
 
 
+@dataclass
+class Peer:
+    port: int
+    ca_file: Path | None = None
+
+    def channel(self):
+        if not self.ca_file:
+            return grpc.insecure_channel(f"127.0.0.1:{self.port}", OPTIONS)
+        return grpc.secure_channel(f"localhost:{self.port}", grpc.ssl_channel_credentials(self.ca_file.read_bytes()), OPTIONS)
+
+
 def run(tool, *flags):
     return subprocess.Popen([DEBUG / tool, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
 
-@pytest.fixture(scope="module")
-def ours():
+@contextlib.contextmanager
+def our_server(*flags):
     """The port of our TestService. It must leave cleanly."""
-    process = run("interop-server", "--port=0")
+    process = run("interop-server", "--port=0", *flags)
     try:
         line = process.stdout.readline()
         assert line.startswith("listening on "), line or process.stderr.read()
@@ -39,12 +55,48 @@ def ours():
         process.communicate()
 
 
-@pytest.fixture(scope="module")
-def theirs():
-    """The port of grpcio's TestService."""
-    server, port = interop.start_server()
+@contextlib.contextmanager
+def their_server(credentials=None):
+    server, port = interop.start_server(credentials)
     yield port
     server.stop(None).wait()
+
+
+@pytest.fixture(scope="module")
+def pems(tmp_path_factory):
+    """An authority's certificate, a server's and its key."""
+    folder, authority = tmp_path_factory.mktemp("pems"), trustme.CA()
+    server = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    server.private_key_pem.write_to_path(folder / "key.pem")
+    for blob in server.cert_chain_pems:
+        blob.write_to_path(folder / "certificate.pem", append=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours():
+    with our_server() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def ours_tls(pems):
+    with our_server(f"--tls_certificate={pems / 'certificate.pem'}", f"--tls_key={pems / 'key.pem'}") as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    with their_server() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def theirs_tls(pems):
+    pair = (pems / "key.pem").read_bytes(), (pems / "certificate.pem").read_bytes()
+    with their_server(grpc.ssl_server_credentials([pair])) as port:
+        yield port
 
 
 @pytest.fixture(params=["ours", "theirs"])
@@ -52,9 +104,14 @@ def port(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(params=["ours", "theirs", "ours_tls", "theirs_tls"])
+def peer(request, pems):
+    return Peer(request.getfixturevalue(request.param), pems / "ca.pem" if request.param.endswith("_tls") else None)
+
+
 @pytest.fixture
-def channel(port):
-    with grpc.insecure_channel(f"127.0.0.1:{port}", OPTIONS) as channel:
+def channel(peer):
+    with peer.channel() as channel:
         yield channel
 
 
@@ -69,22 +126,23 @@ PROBED = {"client_compressed_unary", "client_compressed_streaming"}
 
 
 @pytest.mark.parametrize("case", [case for case in CLIENT_CASES if case not in PROBED])
-def test_our_client(case, port):
-    check_client(case, port)
+def test_our_client(case, peer):
+    check_client(case, peer)
 
 
 @pytest.mark.parametrize("case", sorted(PROBED))
 def test_our_client_and_server(case, ours):
-    check_client(case, ours)
+    check_client(case, Peer(ours))
 
 
 @pytest.mark.parametrize("case", sorted(PROBED))
 def test_our_compressed_requests_are_read_by_grpcio(case, theirs):
-    check_client(case, theirs, "--no_probe")
+    check_client(case, Peer(theirs), "--no_probe")
 
 
-def check_client(case, port, *flags):
-    process = run("interop-client", "--server_host=127.0.0.1", f"--server_port={port}", f"--test_case={case}", *flags)
+def check_client(case, peer, *flags):
+    security = [f"--ca_file={peer.ca_file}"] if peer.ca_file else []
+    process = run("interop-client", "--server_host=127.0.0.1", f"--server_port={peer.port}", f"--test_case={case}", *security, *flags)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
 

@@ -31,7 +31,7 @@ module FuzzEntries Entries/*.swift
 link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,FuzzEntries}.o -o "$BUILD/fuzzer"
 
 # Of HTTP only what reads a request: that part needs no C library.
-module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock,Limits}.swift \
+module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock}.swift \
   ../../Sources/HTTP/HTTP1/{Authority,Base64URL,ByteSet,RequestError,RequestParser,RequestParser+Fields}.swift
 module RequestReading -enable-testing ../HTTPTests/HTTP1/RequestReading.swift
 link RequestFuzzer.swift "$BUILD"/{HTTP,RequestReading}.o -o "$BUILD/request-fuzzer"

@@ -1,5 +1,6 @@
 import Client
 import HTTP
+import RPC
 import Tensors
 import Testing
 
@@ -7,8 +8,9 @@ import Testing
 
 @Suite struct ArgumentsTests {
   @Test func `a server, a model and inputs`() throws {
-    let (endpoint, query) = try readArguments(["127.0.0.1:8500", "half_plus_two", "x=1,2,5"])
-    #expect(endpoint == .tcp(host: "127.0.0.1", port: 8500))
+    let question = try readArguments(["127.0.0.1:8500", "half_plus_two", "x=1,2,5"]), query = question.query
+    #expect(question.target.endpoints == [.tcp(host: "127.0.0.1", port: 8500)])
+    #expect(!question.usesTLS && question.timeout == .seconds(60))
     #expect(query.model == "half_plus_two")
     #expect(query.version == nil && query.versionLabel == nil && query.signature == "" && query.outputs == [])
     #expect(query.inputs["x"]?.array(of: Float.self) == [1, 2, 5])
@@ -16,13 +18,22 @@ import Testing
   }
 
   @Test func `options stand anywhere`() throws {
-    let (_, query) = try readArguments([
+    let query = try readArguments([
       "--version=7", "unix:/s", "--signature=a=b", "m", "--output=y", "--output=z", "--label=stable",
-    ])
+    ]).query
     #expect(query.version == 7 && query.versionLabel == "stable" && query.signature == "a=b" && query.outputs == ["y", "z"])
   }
 
+  @Test func `options of TLS ask for TLS`() throws {
+    #expect(try readArguments(["h:1", "m", "--tls"]).usesTLS)
+    let question = try readArguments(["h:1", "m", "--ca=/roots", "--server-name=n", "--timeout=0.5"])
+    #expect(question.usesTLS && question.trustedRoots == "/roots" && question.serverName == "n")
+    #expect(question.timeout == .milliseconds(500))
+    #expect(throws: ArgumentError.self) { try question.configuration() }
+  }
+
   @Test(arguments: [
+    ["h:1", "m", "--timeout=0"], ["h:1", "m", "--timeout=soon"], ["h:1", "m", "--tls=1"],
     [], ["h:1"], ["nowhere", "m"], ["h:1", "m", "--version=x"], ["h:1", "m", "--version"], ["h:1", "m", "--what=1"],
     ["h:1", "m", "--output="], ["h:1", "m", "--=1"], ["h:1", "m", "x"], ["h:1", "m", "=1"],
   ])

@@ -21,6 +21,25 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
 
   private let retries = RetryPolicy(attemptsMax: 3, initialBackoff: .milliseconds(5))
 
+  /// A call that is on its way when this returns, before any that is begun later.
+  private func begin(_ channel: Channel, _ path: String, _ request: [UInt8]) -> AsyncStream<Result<Response, Status>> {
+    let (stream, continuation) = AsyncStream<Result<Response, Status>>.makeStream()
+    channel.unary(path, request) { continuation.yield($0) }
+    return stream
+  }
+
+  private func result(_ call: AsyncStream<Result<Response, Status>>) async -> Result<Response, Status> {
+    for await result in call { return result }
+    return .failure(Status(.unknown, "the test was cancelled"))
+  }
+
+  private func status(_ call: AsyncStream<Result<Response, Status>>) async -> Status {
+    switch await result(call) {
+    case .success: .ok
+    case .failure(let status): status
+    }
+  }
+
   private func status(_ call: () async throws(Status) -> Response) async -> Status {
     do {
       _ = try await call()
@@ -71,11 +90,8 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
       return second.body == again.body && again.fields["grpc-previous-rpc-attempts"] == nil
     }
     let channel = channel(server)
-    async let one = channel.unary("/a", [1])
-    // One after the other, so that the script knows which is which.
-    try await Task.sleep(for: .milliseconds(50))
-    async let two = channel.unary("/b", [2, 2])
-    let answers = (try await one.bytes, try await two.bytes)
+    let one = begin(channel, "/a", [1]), two = begin(channel, "/b", [2, 2])
+    let answers = (try await result(one).get().bytes, try await result(two).get().bytes)
     #expect(answers == ([1], [2]))
     #expect(try await played)
   }
@@ -166,7 +182,10 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
       return (request.fields["grpc-timeout"], try peer.receive(Frame.resetStream).errorCode)
     }
     let channel = channel(server) { $0.retry = self.retries }
-    let options = CallOptions(timeout: .milliseconds(50))
+    // Connected first, so that the deadline cannot pass before the request is out.
+    channel.connect()
+    while await channel.readyAddresses < 1 { try await Task.sleep(for: .milliseconds(5)) }
+    let options = CallOptions(timeout: .milliseconds(200))
     let status = await status { () async throws(Status) in try await channel.unary("/a", [1], options: options) }
     #expect(status.code == .deadlineExceeded)
     let (timeout, code) = try await played
@@ -175,35 +194,36 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
 
   @Test func `a deadline is kept in the line too`() async throws {
     let server = try ScriptedServer()
+    let arrived = Count()
     async let played: Void = script {
       // One stream, never answered.
       let peer = try server.accept([(3, 1)])
       _ = try peer.request()
+      arrived.value.add(1, ordering: .releasing)
       _ = try peer.receiveUntilClosed()
     }
     let channel = channel(server) { $0.connectionsPerAddressMax = 1 }
-    let first = Task { try? await channel.unary("/a", [1]) }
-    try await Task.sleep(for: .milliseconds(30))
-    let options = CallOptions(timeout: .milliseconds(50))
-    let status = await status { () async throws(Status) in try await channel.unary("/b", [1], options: options) }
-    #expect(status.code == .deadlineExceeded)
+    let first = begin(channel, "/a", [1])
+    let options = CallOptions(timeout: .milliseconds(200))
+    let second = await status { () async throws(Status) in try await channel.unary("/b", [1], options: options) }
+    #expect(second.code == .deadlineExceeded)
+    while arrived.value.load(ordering: .acquiring) == 0 { try await Task.sleep(for: .milliseconds(5)) }
     channel.close()
-    _ = await first.value
+    #expect(await status(first).code == .cancelled)
     try await played
   }
 
   @Test func `closing the channel cancels its calls, running and waiting`() async throws {
     let server = try ScriptedServer()
+    let channel = channel(server) { $0.connectionsPerAddressMax = 1 }
     async let played: Void = script {
       let peer = try server.accept([(3, 1)])
       _ = try peer.request()
+      channel.close()
       _ = try peer.receiveUntilClosed()
     }
-    let channel = channel(server) { $0.connectionsPerAddressMax = 1 }
-    let calls = (0..<3).map { _ in Task { () async -> Status in await status { () async throws(Status) in try await channel.unary("/a", [1]) } } }
-    try await Task.sleep(for: .milliseconds(50))
-    channel.close()
-    for call in calls { #expect(await call.value.code == .cancelled) }
+    let calls = (0..<3).map { _ in begin(channel, "/a", [1]) }
+    for call in calls { #expect(await status(call).code == .cancelled) }
     try await played
   }
 
@@ -244,12 +264,11 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
       $0.connectTimeout = .seconds(5)
     }
     // Nobody accepts: the first call waits.
-    let first = Task { try? await channel.unary("/a", [1]) }
-    try await Task.sleep(for: .milliseconds(50))
-    let status = await status { () async throws(Status) in try await channel.unary("/b", [1]) }
-    #expect(status.code == .resourceExhausted)
+    let first = begin(channel, "/a", [1])
+    let second = await status { () async throws(Status) in try await channel.unary("/b", [1]) }
+    #expect(second.code == .resourceExhausted)
     channel.close()
-    _ = await first.value
+    _ = await result(first)
   }
 
   // MARK: connections

@@ -444,6 +444,27 @@ private final class Script: StreamingHandler, CallHandler, @unchecked Sendable {
     }
   }
 
+  @Test func `a client may take its time between messages, not within one`() async throws {
+    let methods = table { _, _ in }
+    func slow(_ configuration: inout RPCServer.Configuration) {
+      configuration.http.limits.bodyMilliseconds = 100
+    }
+    try await withServer(methods, slow) { peer in
+      openWide(peer)
+      peer.send(head(1), data(1, message([1])))
+      peer.send(head(3), data(3, message([1]) + [0, 0]))
+      let answer = try peer.answer(on: 3)
+      #expect(answer.fields["grpc-status"] == "4" && answer.fields["grpc-message"] == "a message came too slowly")
+      // The first has waited as long.
+      try await onFirst { call in
+        call.write([2])
+        call.finish()
+      }
+      let other = try peer.answer(on: 1)
+      #expect(other.fields["grpc-status"] == "0" && messages(other.body).map(\.bytes) == [[2]])
+    }
+  }
+
   // MARK: compression
 
   private func packed(_ bytes: [UInt8], _ coding: ContentCoding) -> [UInt8] {

@@ -179,6 +179,34 @@ extension Array where Element == UInt8 {
     #expect(stream([frame(bytes.dropLast(), flag: 1)], coding: coding).1 == .corrupt(coding, .truncated(received: bytes.count - 1)))
   }
 
+  @Test func `whatever comes, in whatever pieces, is the same messages and the same end`() {
+    for seed in 0..<400 {
+      var generator = Seeded(UInt64(seed))
+      var codecs = Codecs()
+      var whole: [UInt8] = []
+      for _ in 0..<Int.random(in: 1...6, using: &generator) {
+        let plain = [UInt8](repeating: UInt8(seed & 255), count: Int.random(in: 0...3000, using: &generator))
+        var packed = ByteBuffer()
+        let isPacked = Bool.random(using: &generator) && span(plain) { codecs.compress($0, .gzip, into: &packed, limit: 4000) }
+        whole += isPacked ? frame(unsafe packed.bytes.withUnsafeBytes { unsafe Array($0) }, flag: 1) : frame(plain)
+      }
+      // Two of three are damaged somewhere, or cut.
+      let at = Int.random(in: 0..<whole.count, using: &generator)
+      if seed % 3 == 1 { whole[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator) }
+      if seed % 3 == 2 { whole.removeLast(whole.count - at) }
+      var pieces: [[UInt8]] = [], rest = whole[...]
+      while !rest.isEmpty {
+        let n = Int.random(in: 1...min(rest.count, 700), using: &generator)
+        pieces.append(Array(rest.prefix(n)))
+        rest = rest.dropFirst(n)
+      }
+      let (one, end) = stream([whole], limit: 2500, coding: .gzip)
+      let (many, sameEnd) = stream(pieces, limit: 2500, coding: .gzip)
+      #expect(one == many && end == sameEnd, "seed \(seed)")
+      #expect(one.allSatisfy { $0.count <= 2500 }, "seed \(seed)")
+    }
+  }
+
   @Test func `a message is sent compressed only when that is shorter`() {
     var codecs = Codecs()
     func sent(_ count: Int, _ compression: MessageCompression?, _ byte: (Int) -> UInt8) -> [UInt8] {
@@ -195,6 +223,9 @@ extension Array where Element == UInt8 {
     let packed = sent(5000, gzip) { _ in 1 }
     #expect(packed[0] == 1 && packed.count < 100)
     #expect(stream([packed], coding: .gzip).0 == [[UInt8](repeating: 1, count: 5000)])
+    let long = MessageCompression(.gzip, bytesMin: 100, bytesOnLoopMax: 4999)
+    #expect(sent(5000, long) { _ in 1 }[0] == 0 && sent(4999, long) { _ in 1 }[0] == 1)
+    #expect(sent(5000, long.offLoop) { _ in 1 }[0] == 1)
     let noise = sent(100, gzip) { UInt8(truncatingIfNeeded: $0 &* $0 &* 2_654_435_761 >> 7 &+ $0 &* 91) }
     #expect(noise[0] == 0 && noise.count == 105)
   }
@@ -228,5 +259,19 @@ extension Array where Element == UInt8 {
     }
     let empty = span([]) { unsafe MethodTable().find($0) != nil }
     #expect(!empty)
+  }
+}
+
+/// A generator whose numbers are the same every time (splitmix64).
+private struct Seeded: RandomNumberGenerator {
+  private var state: UInt64
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var word = state
+    word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
+    word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
+    return word ^ word >> 31
   }
 }

@@ -169,6 +169,29 @@ public enum PeerError: Error { case connect, closed, timedOut }
     }
   }
 
+  /// The next `count` bytes, whatever they mean.
+  public func receive(count: Int) throws -> [UInt8] {
+    try fill(count)
+    defer { input.removeFirst(count) }
+    return Array(input[..<count])
+  }
+
+  /// Everything up to `end`, and that.
+  public func receive(through end: [UInt8]) throws -> [UInt8] {
+    var at = 0
+    while true {
+      try fill(at + end.count)
+      if input[at..<at + end.count].elementsEqual(end) { return try receive(count: at + end.count) }
+      at += 1
+    }
+  }
+
+  /// Everything until the other side closes.
+  public func receiveRest() throws -> [UInt8] {
+    do { while true { try fill(input.count + 1) } } catch PeerError.closed {}
+    return try receive(count: input.count)
+  }
+
   /// Bytes as they come, at least one; throws when the connection is closed or silent.
   public func readSome() throws -> [UInt8] {
     if input.isEmpty { try fill(1) }

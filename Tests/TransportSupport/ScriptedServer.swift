@@ -1,4 +1,5 @@
 // The server's end played frame by frame, for our client: listens, and hands out each connection as a `ScriptedPeer`.
+internal import CNGHTTP2
 internal import Glibc
 internal import Dispatch
 

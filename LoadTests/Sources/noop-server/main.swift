@@ -1,15 +1,19 @@
 // A gRPC server that answers Predict with the same bytes each time: what the transport costs, and nothing else.
-//   noop-server [--port=N] [--loops=N] [--response-bytes=N] [--cert=FILE --key=FILE]
+//   noop-server [--port=N] [--loops=N] [--response-bytes=N] [--certificate=FILE --key=FILE]
 import Glibc
 import HTTP
 import RPC
 
-func option(_ name: String) -> String? {
-  let prefix = "--\(name)="
-  return CommandLine.arguments.last { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+func option(_ name: String, _ fallback: Int) -> Int {
+  for argument in CommandLine.arguments.dropFirst() where argument.hasPrefix("--\(name)=") {
+    if let value = Int(argument.dropFirst(name.count + 3)) { return value }
+  }
+  return fallback
 }
 
-func option(_ name: String, _ fallback: Int) -> Int { option(name).flatMap(Int.init) ?? fallback }
+func text(_ name: String) -> String? {
+  CommandLine.arguments.first { $0.hasPrefix("--\(name)=") }.map { String($0.dropFirst(name.count + 3)) }
+}
 
 final class Constant: UnaryHandler {
   let bytes: [UInt8]
@@ -35,7 +39,7 @@ methods.register(
   Constant(size == predict.count ? predict : [UInt8](repeating: 7, count: size)))
 var configuration = RPCServer.Configuration(host: "127.0.0.1", port: option("port", 0))
 configuration.http.loops = option("loops", 1)
-if let certificate = option("cert"), let key = option("key") {
+if let certificate = text("certificate"), let key = text("key") {
   configuration.http.tls = try CertificateStore.server(certificateFile: certificate, keyFile: key)
 }
 

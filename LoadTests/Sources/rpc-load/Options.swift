@@ -21,6 +21,8 @@ struct Options {
 
   init(_ arguments: [String]) throws {
     configuration.connectionsPerAddressMax = 1
+    var usesTLS = false
+    var ca: String?, cert: String?, key: String?
     for argument in arguments {
       let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
       let value = parts.count == 2 ? parts[1] : ""
@@ -39,8 +41,16 @@ struct Options {
       case "--warmup": warmup = try number()
       case "--rate": rate = try number()
       case "--timeout": call.timeout = .milliseconds(Int(try number() * 1000))
+      case "--tls": usesTLS = true
+      case "--ca": ca = value
+      case "--cert": cert = value
+      case "--key": key = value
+      case "--server-name": configuration.tlsServerName = value
       default: throw OptionError(description: "there is no option \(argument)")
       }
+    }
+    if usesTLS {
+      configuration.tls = try CertificateStore.client(trustedRootsFile: ca, certificateFile: cert, keyFile: key)
     }
     loops = min(loops, connections)
     if target.isEmpty || path.isEmpty { throw OptionError(description: "--target and --path are needed") }

@@ -9,6 +9,7 @@
 // shows the stall in all calls that fell into it. FILE holds one encoded message, without gRPC's prefix.
 //
 // Prints one line of name=value pairs; leaves with 1 when any call failed.
+import Foundation
 import Glibc
 import HTTP
 import RPC
@@ -21,7 +22,7 @@ do { options = try Options(Array(CommandLine.arguments.dropFirst())) } catch {
 }
 
 /// The connections of one loop.
-final class Worker: TimerTarget, @unchecked Sendable {
+final class Worker: @unchecked Sendable {
   // Used on the loop alone, until it has been joined.
   let loop: EventLoop
   let channels: [Channel]
@@ -32,8 +33,6 @@ final class Worker: TimerTarget, @unchecked Sendable {
   private var isMeasuring = false
   private var isRunning = true
   private var next = 0
-  private var begun: UInt64 = 0
-  private var start = MonotonicTime.now
 
   init(_ options: Options, connections: Int) throws {
     self.options = options
@@ -47,9 +46,8 @@ final class Worker: TimerTarget, @unchecked Sendable {
   }
 
   func begin() {
+    if rate > 0 { return pace() }
     loop.enqueue { [self] in
-      start = .now
-      if rate > 0 { return tick() }
       for channel in channels { for _ in 0..<options.streams { call(on: channel, due: .now, thenAgain: true) } }
     }
   }
@@ -80,20 +78,26 @@ final class Worker: TimerTarget, @unchecked Sendable {
 
   // MARK: at a rate
 
-  func timerFired(_ timer: TimerID) { tick() }
-
-  /// Begins every call that is due: the loop's timers are a millisecond wide, the rate holds over several.
-  private func tick() {
-    guard isRunning else { return }
-    let now = MonotonicTime.now
-    let due = UInt64(Double(now.nanoseconds(since: start)) / 1e9 * rate)
-    while begun < due {
-      let time = start.advanced(byNanoseconds: UInt64(Double(begun) / rate * 1e9))
-      call(on: channels[next % channels.count], due: time, thenAgain: false)
-      next += 1
-      begun += 1
+  /// A thread wakes the loop for each call that is due; the loop's own timers are a millisecond wide.
+  private func pace() {
+    let begin = MonotonicTime.now, rate = rate, loop = loop
+    Thread.detachNewThread { [weak self] in
+      var begun: UInt64 = 0
+      while self != nil {
+        let due = begin.advanced(byNanoseconds: UInt64(Double(begun) / rate * 1e9))
+        var time = timespec(tv_sec: Int(due.nanoseconds / 1_000_000_000), tv_nsec: Int(due.nanoseconds % 1_000_000_000))
+        // The kernel reads the struct; an interrupted sleep is slept again.
+        while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+        loop.enqueue { [weak self] in self?.callAtRate(due) }
+        begun += 1
+      }
     }
-    _ = loop.schedule(at: now.advanced(byNanoseconds: 500_000), self)
+  }
+
+  private func callAtRate(_ due: MonotonicTime) {
+    guard isRunning else { return }
+    call(on: channels[next % channels.count], due: due, thenAgain: false)
+    next += 1
   }
 
   // MARK: measuring
@@ -122,7 +126,7 @@ final class Worker: TimerTarget, @unchecked Sendable {
 func cpuSeconds() -> Double {
   var usage = rusage()
   // The kernel fills the struct.
-  unsafe getrusage(RUSAGE_SELF, &usage)
+  unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
   return seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
@@ -146,13 +150,14 @@ for worker in workers {
 }
 
 func tenth(_ value: Double) -> String { String(Int((value * 10).rounded()) / 10) + "." + String(Int((value * 10).rounded()) % 10) }
-func microseconds(_ fraction: Double) -> String { tenth(Double(all.quantile(fraction)) / 1000) }
+func microseconds(_ fraction: Double, _ all: Histogram) -> String { tenth(Double(all.quantile(fraction)) / 1000) }
 
 let failed = failures.values.reduce(0, +)
 print(
   "requests=\(all.count) failed=\(failed) seconds=\(tenth(seconds)) per_second=\(Int(Double(all.count) / seconds))",
   "cpu_us=\(tenth(all.count == 0 ? 0 : cpu * 1e6 / Double(all.count)))",
-  "p50_us=\(microseconds(0.5)) p90_us=\(microseconds(0.9)) p99_us=\(microseconds(0.99)) p999_us=\(microseconds(0.999))",
+  "p50_us=\(microseconds(0.5, all)) p90_us=\(microseconds(0.9, all)) p99_us=\(microseconds(0.99, all))",
+  "p999_us=\(microseconds(0.999, all))",
   "max_us=\(tenth(Double(all.largest) / 1000))")
 for (status, count) in failures.sorted(by: { $0.value > $1.value }).prefix(5) { print("failed \(count): \(status)") }
 exit(failed > 0 || all.count == 0 ? 1 : 0)

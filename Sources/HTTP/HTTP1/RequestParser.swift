@@ -44,6 +44,15 @@ enum RequestEvent: Equatable, Sendable {
   case failed(RequestError)
 }
 
+/// The part of `Limits` that a request is held against.
+struct RequestLimits: Sendable {
+  var targetBytesMax: Int
+  var headerListBytesMax: Int
+  var bodyBytesMax: Int
+  var chunkExtensionBytesMax: Int
+  var settingsEntriesMax: Int
+}
+
 struct RequestParser: ~Copyable {
   private enum State {
     case requestLine, fields
@@ -61,7 +70,7 @@ struct RequestParser: ~Copyable {
   static let chunkSizeDigitsMax = 16
   private static let versionBytes = 8
 
-  let limits: Limits
+  let limits: RequestLimits
   /// The connection is TLS: `:scheme` is https, and there is no way to h2c.
   let isSecure: Bool
 
@@ -81,7 +90,7 @@ struct RequestParser: ~Copyable {
   private var bodyBytes = 0
   private var extensionBytes = 0
 
-  init(limits: Limits, isSecure: Bool) {
+  init(limits: RequestLimits, isSecure: Bool) {
     self.limits = limits
     self.isSecure = isSecure
   }
@@ -343,7 +352,7 @@ extension RequestParser {
     switch seen.coding {
     case .none:
       if let length = seen.length {
-        if length > limits.requestBodyBytesMax { throw .bodyTooLarge }
+        if length > limits.bodyBytesMax { throw .bodyTooLarge }
         request.body = length == 0 ? .none : .counted(length)
       }
     case _ where !request.isVersion11: throw .codingInOldVersion
@@ -387,9 +396,15 @@ extension RequestParser {
       state = .trailers
       return
     }
-    guard size <= UInt64(limits.requestBodyBytesMax - bodyBytes) else { throw .bodyTooLarge }
+    guard size <= UInt64(limits.bodyBytesMax - bodyBytes) else { throw .bodyTooLarge }
     bodyBytes += Int(size)
     state = .chunk(left: Int(size))
+  }
+
+  mutating func takeSettings() -> ByteBuffer {
+    var taken = ByteBuffer()
+    swap(&taken, &http2Settings)
+    return taken
   }
 
   /// Keeps the payload that HTTP2-Settings carries. False: it is none.

@@ -104,7 +104,7 @@ struct ResponseWriter {
     sendsBody = body != .absent && !isHEAD
   }
 
-  /// What stands before the bytes of a chunk; "\r\n" stands behind them.
+  /// What stands before the bytes of a chunk, as `chunkEnd` stands behind them.
   /// - Precondition: `byteCount` is not zero, which would end the body.
   static func appendChunkHead(_ byteCount: Int, to out: inout ByteBuffer) -> Bool {
     precondition(byteCount > 0)
@@ -121,6 +121,8 @@ struct ResponseWriter {
     return isWhole && out.append("\r\n")
   }
 
+  /// Behind the bytes of each chunk.
+  static let chunkEnd: StaticString = "\r\n"
   /// RFC 9110 §15.2.1.
   static let goOn: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
   /// RFC 7540 §3.2.
@@ -140,7 +142,7 @@ private func forEach(
 }
 
 extension ByteBuffer {
-  fileprivate mutating func append(_ text: StaticString) -> Bool {
+  mutating func append(_ text: StaticString) -> Bool {
     // A literal's bytes live for the whole process.
     unsafe append(text.utf8Start, text.utf8CodeUnitCount)
   }

@@ -38,6 +38,12 @@ public protocol ConnectionObserver: AnyObject {
   /// Streams whose answer ended before their request did.
   private var answeredEarly: [Int32] = []
 
+  /// Said before the session says anything.
+  private var opening: StaticString?
+  /// The request that came in HTTP/1.1, and whether its settings are being read.
+  private var upgraded: HTTPStream?
+  private var isUpgrading = false
+
   private var resets: Budget
   private var control: Budget
   private var windowUpdates: Budget
@@ -65,6 +71,8 @@ public protocol ConnectionObserver: AnyObject {
   /// Bytes of paused streams that the connection's window was given back for.
   private var pausedBytes = 0
 
+  /// Why the connection was closed, for the streams that end with it.
+  public private(set) var closeReason: String?
   /// Reads that brought bytes, counted for who wants to know whether the peer lives.
   public private(set) var readCount: UInt64 = 0
 
@@ -102,6 +110,40 @@ public protocol ConnectionObserver: AnyObject {
     guard connection.makeSession() else { return nil }
     connection.handshakeTimer = loop.schedule(afterMilliseconds: loop.limits.handshakeMilliseconds, connection)
     return connection
+  }
+
+  /// Takes over from HTTP/1.1 (RFC 7540 §3.2): `stream` has the request, all of it, and becomes stream 1; `settings` came with
+  /// it. Nil when there is no memory, or the settings are none.
+  static func upgrade(
+    _ transport: consuming Transport, on loop: EventLoop, peer: String, host: (any ConnectionHost)?, stream: HTTPStream,
+    settings: RawSpan, isHEAD: Bool
+  ) -> HTTP2Connection? {
+    guard let connection = accept(transport, on: loop, peer: peer, host: host) else { return nil }
+    let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+    connection.isUpgrading = true
+    defer { connection.isUpgrading = false }
+    // nghttp2 reads the payload during the call; `streams` holds the stream until it closes.
+    let code = unsafe settings.withUnsafeBytes { settings in
+      unsafe nghttp2_session_upgrade2(
+        connection.handle, settings.baseAddress?.assumingMemoryBound(to: UInt8.self), settings.count, isHEAD ? 1 : 0, pointer)
+    }
+    guard code == 0 else {
+      loop.cancel(connection.handshakeTimer)
+      return nil
+    }
+    connection.opening = ResponseWriter.switching
+    connection.add(stream, 1)
+    stream.isRemoteEnded = true
+    connection.upgraded = stream
+    return connection
+  }
+
+  /// The client's preface is here. An answer before that may be more than a client takes behind 101 (curl has room for 32 KB).
+  private func openUpgraded() {
+    guard let stream = upgraded else { return }
+    upgraded = nil
+    application?.opened(stream)
+    stream.handler?.ended(stream)
   }
 
   /// Starts connecting. `observer.connected` follows, or `closed`.
@@ -217,8 +259,9 @@ public protocol ConnectionObserver: AnyObject {
         : unsafe stream.head.append(name, nameCount, value, valueCount, limit: limit)
       if kept { return SessionCode.ok }
       stream.headOverflowed = true
-      let isBeyondWords = stream.head.listBytes + stream.trailers.listBytes > limit * limits.headerListFactorMax
-      return isBeyondWords ? SessionCode.resetStream : SessionCode.ok
+      if stream.head.listBytes + stream.trailers.listBytes <= limit * limits.headerListFactorMax { return SessionCode.ok }
+      if !resets.charge(Limits.resetsPerHeaderBomb, now: loop.now) { _ = flooded("header lists beyond any limit") }
+      return SessionCode.resetStream
     }
   }
 
@@ -314,6 +357,7 @@ public protocol ConnectionObserver: AnyObject {
     case FrameType.windowUpdate:
       return windowUpdates.charge(now: loop.now) ? SessionCode.ok : flooded("WINDOW_UPDATE frames")
     case FrameType.resetStream: return SessionCode.ok  // charged when the stream closes
+    case FrameType.settings where isUpgrading: return SessionCode.ok  // those of the offer: the preface comes yet
     case FrameType.settings where !hasHandshaken:
       hasHandshaken = true
       loop.cancel(handshakeTimer)
@@ -321,6 +365,7 @@ public protocol ConnectionObserver: AnyObject {
       armIdle()
       armKeepalive()
       observer?.connected(self)
+      openUpgraded()
       return SessionCode.ok
     case FrameType.ping where acknowledges && pingsUnanswered > 0:
       pingsUnanswered -= 1
@@ -577,7 +622,14 @@ public protocol ConnectionObserver: AnyObject {
     return SessionCode.ok
   }
 
+  override var isHTTP2: Bool { true }
+
   override func collect() -> Bool {
+    if let opening {
+      // A literal's bytes live for the whole process.
+      unsafe loop.outbox.copy(opening.utf8Start, opening.utf8CodeUnitCount)
+      self.opening = nil
+    }
     while !loop.outbox.isFull {
       var chunk: UnsafePointer<UInt8>?
       let n = unsafe nghttp2_session_mem_send(handle, &chunk)
@@ -789,6 +841,7 @@ public protocol ConnectionObserver: AnyObject {
   }
 
   override func cleanUp(_ reason: String) {
+    closeReason = reason
     for timer in [handshakeTimer, idleTimer, drainTimer, lookTimer, keepaliveTimer] { loop.cancel(timer) }
     while let stream = streams.last {
       // nghttp2 knows a request from the moment its HEADERS are made.

@@ -30,12 +30,13 @@ internal import CNGHTTP2
     let user = unsafe Unmanaged.passUnretained(owner).toOpaque()
     let callbacks = unsafe Callbacks.shared.handle
     // Copied into the session as well; the memory is the loop's, which the owner keeps alive.
-    var memory = unsafe memory.functions
-    let code =
+    var functions = unsafe memory.functions
+    let code = memory.makingSession {
       switch role {
-      case .server: unsafe nghttp2_session_server_new3(&session, callbacks, user, option, &memory)
-      case .client: unsafe nghttp2_session_client_new3(&session, callbacks, user, option, &memory)
+      case .server: unsafe nghttp2_session_server_new3(&session, callbacks, user, option, &functions)
+      case .client: unsafe nghttp2_session_client_new3(&session, callbacks, user, option, &functions)
       }
+    }
     guard code == 0, let session = unsafe session else { return nil }
     unsafe handle = session
 

@@ -8,6 +8,11 @@
 // system, unless it is the last of its size.
 //
 // What is larger than the largest size is a mapping of its own; nghttp2 wants such a thing seldom.
+//
+// A session and the buffer it frames in share one block, because an idle connection has touched the first and the beginning
+// of the second, and that is then one page:
+//
+//   page-wise    [session: 2928 bytes][buffer: 16,394 bytes ……… never touched while idle ………]
 internal import CNGHTTP2
 internal import Glibc
 
@@ -29,6 +34,13 @@ internal import Glibc
   /// Bytes taken from the system.
   var mappedBytes: Int { unsafe state.pointee.mappedBytes }
 
+  /// Around the making of a session, whose first block and whose buffer are kept together.
+  func makingSession<R>(_ make: () -> R) -> R {
+    unsafe state.pointee.making = .session
+    defer { unsafe state.pointee.making = .nothing }
+    return make()
+  }
+
   /// nghttp2's view of it. Sessions made with it must be deleted before this value goes, and used on one thread.
   var functions: nghttp2_mem {
     unsafe nghttp2_mem(
@@ -40,8 +52,14 @@ internal import Glibc
   }
 
   @safe private struct State {
+    enum Making {
+      case nothing, session
+      case buffer(behind: UnsafeMutableRawPointer)
+    }
+
     /// Slabs with room, by size.
-    private var open = unsafe InlineArray<24, UnsafeMutablePointer<Slab>?>(repeating: nil)
+    private var open = unsafe InlineArray<25, UnsafeMutablePointer<Slab>?>(repeating: nil)
+    var making = unsafe Making.nothing
     fileprivate var mappedBytes = 0
 
     static func of(_ user: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<State> {
@@ -51,7 +69,21 @@ internal import Glibc
 
     /// `isFresh`: the kernel's zeroes are still in it.
     mutating func take(_ size: Int) -> (block: UnsafeMutableRawPointer, isFresh: Bool)? {
+      switch unsafe making {
+      case .session where size > 2048 && size <= BlockSize.sessionBytes:
+        guard let taken = unsafe take(BlockSize.session) else { return nil }
+        unsafe making = .buffer(behind: taken.block)
+        return unsafe taken
+      case .buffer(let session) where size > 4096 && size <= BlockSize.session.bytes - BlockSize.sessionBytes:
+        unsafe making = .nothing
+        return unsafe (session + BlockSize.sessionBytes, false)
+      default: break
+      }
       guard let kind = BlockSize(holding: size) else { return unsafe takeAlone(size) }
+      return unsafe take(kind)
+    }
+
+    private mutating func take(_ kind: BlockSize) -> (block: UnsafeMutableRawPointer, isFresh: Bool)? {
       guard let slab = unsafe open[kind.index] ?? makeSlab(kind) else { return nil }
       let taken = unsafe slab.pointee.take(slab)
       if unsafe slab.pointee.isFull { unsafe unlink(slab) }
@@ -67,7 +99,11 @@ internal import Glibc
 
     mutating func resize(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
       guard let block = unsafe block else { return unsafe take(size)?.block }
-      let room = unsafe Slab.holding(block).pointee.blockBytes
+      let slab = unsafe Slab.holding(block)
+      var room = unsafe slab.pointee.blockBytes
+      if unsafe slab.pointee.kind == BlockSize.session.index {
+        room = unsafe slab.pointee.isStart(block) ? BlockSize.sessionBytes : room - BlockSize.sessionBytes
+      }
       if size <= room { return unsafe block }
       guard let larger = unsafe take(size)?.block else { return nil }
       // Both are ours, distinct, and at least `room` long.
@@ -80,6 +116,8 @@ internal import Glibc
       guard let block = unsafe block else { return }
       let slab = unsafe Slab.holding(block)
       if unsafe slab.pointee.kind < 0 { return unsafe release(slab) }
+      // A session's buffer goes with its session.
+      if unsafe slab.pointee.kind == BlockSize.session.index && !slab.pointee.isStart(block) { return }
       let wasFull = unsafe slab.pointee.isFull
       unsafe slab.pointee.give(block)
       if wasFull { unsafe link(slab) }
@@ -94,7 +132,7 @@ internal import Glibc
     private mutating func makeSlab(_ kind: BlockSize) -> UnsafeMutablePointer<Slab>? {
       guard let slab = unsafe map(Slab.bytes) else { return nil }
       // Pages of blocks that fill whole pages are theirs alone.
-      let start = kind.bytes % Slab.pageBytes == 0 ? Slab.pageBytes : Slab.headBytes
+      let start = kind.bytes % Slab.pageBytes == 0 && kind != BlockSize.session ? Slab.pageBytes : Slab.headBytes
       unsafe slab.initialize(
         to: Slab(kind: Int32(kind.index), blockBytes: kind.bytes, carved: start, mappedBytes: Slab.bytes))
       unsafe link(slab)
@@ -191,6 +229,11 @@ internal import Glibc
         .assumingMemoryBound(to: Slab.self)
     }
 
+    /// Whether `block` is where one begins, not in the middle.
+    func isStart(_ block: UnsafeMutableRawPointer) -> Bool {
+      (Int(bitPattern: block) & (Slab.bytes - 1) - Slab.headBytes) % blockBytes == 0
+    }
+
     var isFull: Bool { unsafe free == nil && carved + blockBytes > Slab.bytes }
 
     /// - Precondition: the slab is not full; `base` is its own address.
@@ -217,7 +260,17 @@ internal import Glibc
     let index: Int
     let bytes: Int
 
+    /// A session (2928 bytes in nghttp2 1.52) and its buffer: five pages, so that each begins behind the head of a slab as far
+    /// into its page, and three fill a slab.
+    static let session = BlockSize(index: 24, bytes: 5 * 4096)
+    static let sessionBytes = 3072
+
     private static let large: InlineArray<8, Int> = [384, 512, 768, 1024, 1536, 2048, 3072, 4096]
+
+    private init(index: Int, bytes: Int) {
+      self.index = index
+      self.bytes = bytes
+    }
 
     init?(holding size: Int) {
       if size <= 256 {

@@ -61,13 +61,15 @@ struct ReadyFlags: OptionSet {
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
   var outbox: Outbox
+  /// Now, as HTTP writes it.
+  var date = HTTPDate()
   let sessionMemory = SessionMemory()
   let tls = TLSBuffers()
   /// Failed handshakes that get a line in the log: anybody can make them.
   var tlsFailures: Budget
   /// Large buffers between messages.
   public var buffers: BufferPool
-  public var codecs = Codecs()
+  package var codecs = Codecs()
   /// Request bodies and waiting answers of this loop's connections, as parts of the server's.
   var bodies: ByteAccount
   var answers: ByteAccount

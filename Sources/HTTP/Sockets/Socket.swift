@@ -155,6 +155,9 @@ extension Socket {
     return (fd, SocketAddress.describe(&address, length), 0)
   }
 
+  /// Says that nothing more comes; the other direction stays open.
+  func shutdownWrites() { _ = shutdown(fd, Int32(SHUT_WR)) }
+
   /// The socket counts as readable once `bytes` are there, or the peer has ended.
   func setLowWaterMark(_ bytes: Int) { _ = clinux_set_option(fd, SOL_SOCKET, SO_RCVLOWAT, Int32(bytes)) }
 

@@ -24,7 +24,7 @@ public struct TLSError: Error, Sendable, Equatable, CustomStringConvertible {
   public let source: String
   public let reason: String
 
-  init(_ kind: Kind, _ operation: String, _ source: String = "", reason: String) {
+  public init(_ kind: Kind, _ operation: String, _ source: String = "", reason: String) {
     self.kind = kind
     self.operation = operation
     self.source = source

@@ -128,7 +128,7 @@ extension Channel {
     var body = ByteBuffer()
     // A compressor for this call alone: its work is done on the caller's thread, not on the loop.
     var codecs = Codecs()
-    guard body.append(messageOf: byteCount, compressed: options.compression, with: &codecs, fill) else {
+    guard body.append(messageOf: byteCount, compressed: options.compression?.offLoop, with: &codecs, fill) else {
       throw Status(.resourceExhausted, "no room for a request of \(byteCount) bytes")
     }
     return body

@@ -143,7 +143,9 @@ extension ChannelCore {
   }
 
   func lost(_ address: SocketAddress, _ reason: String) {
-    failure = Status(.unavailable, "failed to connect to \(target): \(address): \(reason)")
+    // The system's errors name the address.
+    let place = reason.contains(address.description) ? "" : "\(address): "
+    failure = Status(.unavailable, "failed to connect to \(target): \(place)\(reason)")
     if isClosed { return }
     if hasNames { resolve() }
     changed()

@@ -257,7 +257,8 @@ extension ClientCall: StreamHandler {
       ending = nil
       return ended(.status(status.code, pushback), status)
     }
-    let status = core.isClosed ? .channelClosed : Status(error)
+    var status = core.isClosed ? .channelClosed : Status(error)
+    if error == .connectionLost, let reason = link?.connection?.closeReason { status.message += ": \(reason)" }
     switch error {
     case .unsent: ended(.unsent, status)
     case .refused: ended(.refused, status)

@@ -58,6 +58,7 @@ struct ServerFields {
   let trailersOK = StaticFields([("grpc-status", "0")])
   let methodNotAllowed = StaticFields([(":status", "405"), ("allow", "POST")])
   let unsupportedMediaType = StaticFields([(":status", "415")])
+  let versionNotSupported = StaticFields([(":status", "505")])
   let headTooLarge = StaticFields([(":status", "431"), ("content-type", "application/grpc")])
 
   private static let accepted = ("grpc-accept-encoding", "identity,deflate,gzip")
@@ -101,6 +102,8 @@ final class RPCApplication: HTTPApplication {
   func opened(_ stream: HTTPStream) {
     guard stream.head[.method].equals("POST") else { return stream.respond(fields.methodNotAllowed, FieldList()) }
     guard isGRPC(stream.head[.contentType]) else { return stream.respond(fields.unsupportedMediaType, FieldList()) }
+    // gRPC needs trailers and both directions at once: HTTP/1 is refused as such (RFC 9110 §15.6.6).
+    guard stream.isHTTP2 else { return stream.respond(fields.versionNotSupported, FieldList()) }
     guard let method = unsafe methods.find(stream.head[.path]) else { return send(Status(.unimplemented), on: stream) }
     var deadline: MonotonicTime?
     if stream.head.has(.grpcTimeout) {

@@ -252,6 +252,9 @@ extension StreamingCall: StreamHandler {
     let now = waiting.count - waitingAt + assembler.receivedBytes
     if held > now { stream?.releaseBody(held - now) }
     held = min(held, now)
+    // A client may take its time between two messages, not within one.
+    stream?.expectsBytes = !assembler.isEmpty
+    stream?.bytesExpected = assembler.missingBytes
   }
 
   public func ended(_ stream: HTTPStream) {
@@ -264,6 +267,8 @@ extension StreamingCall: StreamHandler {
     if let failure = assembler.endedBetweenMessages() { return fail(failure) }
     if state.inputEnded() { handler?.ended(self) }
   }
+
+  public func starved(_ stream: HTTPStream) { breakOff(Status(.deadlineExceeded, "a message came too slowly")) }
 
   private func forgetInput() {
     waiting.clear(keeping: 0)

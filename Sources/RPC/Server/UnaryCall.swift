@@ -246,18 +246,16 @@ extension UnaryCall: StreamHandler {
     if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
   }
 
-  public func starved(_ stream: HTTPStream) {
-    if state == .receiving { fail(Status(.deadlineExceeded, "the request came too slowly")) }
-  }
-
   /// What comes out counts against the connection's share like what came in.
   private func decompress(_ stream: HTTPStream) -> MessageAssembler.Failure? {
     let before = assembler.receivedBytes, room = before + stream.bodyRoom
     if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room) { return failure }
-    // There was room for it.
     let after = assembler.receivedBytes
-    _ = stream.holdBody(max(0, after - before))
-    return nil
+    return after <= before || stream.holdBody(after - before) ? nil : .outOfMemory(length: after)
+  }
+
+  public func starved(_ stream: HTTPStream) {
+    if state == .receiving { fail(Status(.deadlineExceeded, "the request came too slowly")) }
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {
@@ -332,7 +330,7 @@ public struct DetachedCall: @unchecked Sendable {
     var body = ByteBuffer()
     // Few calls are compressed, and what it costs to set zlib up is little beside what it does then.
     var codecs = Codecs()
-    guard body.append(messageOf: byteCount, compressed: compression, with: &codecs, fill) else {
+    guard body.append(messageOf: byteCount, compressed: compression?.offLoop, with: &codecs, fill) else {
       return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
     }
     let framed = FramedBody(body), coding = compression?.coding

@@ -6,13 +6,13 @@ import Testing
 private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// One request and nothing wrong with it.
-private func read(_ text: String, limits: Limits = Limits(), isSecure: Bool = false) -> ReadRequest? {
+private func read(_ text: String, limits: RequestLimits = .usual, isSecure: Bool = false) -> ReadRequest? {
   let reading = Reading(bytes(text), limits: limits, isSecure: isSecure)
   #expect(reading.error == nil)
   return reading.requests.first
 }
 
-private func fault(_ text: String, limits: Limits = Limits(), isSecure: Bool = false) -> RequestFault? {
+private func fault(_ text: String, limits: RequestLimits = .usual, isSecure: Bool = false) -> RequestFault? {
   let whole = Reading(bytes(text), limits: limits, isSecure: isSecure).error
   // In single bytes the verdict is the same, and no later.
   #expect(Reading(bytes(text), cuts: Array(0..<text.utf8.count), limits: limits, isSecure: isSecure).error == whole)
@@ -127,11 +127,11 @@ private func fault(_ text: String, limits: Limits = Limits(), isSecure: Bool = f
 
   // MARK: limits
 
-  private static let small: Limits = {
-    var limits = Limits()
+  private static let small: RequestLimits = {
+    var limits = RequestLimits.usual
     limits.targetBytesMax = 10
     limits.headerListBytesMax = 300
-    limits.requestBodyBytesMax = 20
+    limits.bodyBytesMax = 20
     limits.chunkExtensionBytesMax = 8
     return limits
   }()

@@ -1,6 +1,11 @@
 // What the parser makes of bytes that arrive in pieces, as values to compare. The tests use it, and the fuzzer (Tests/Fuzz).
 @testable import HTTP
 
+extension RequestLimits {
+  static let usual = RequestLimits(
+    targetBytesMax: 8192, headerListBytesMax: 16384, bodyBytesMax: 1 << 31, chunkExtensionBytesMax: 4096, settingsEntriesMax: 32)
+}
+
 struct ReadRequest: Equatable {
   struct Field: Equatable {
     var name: String
@@ -24,7 +29,7 @@ struct Reading: Equatable {
   var isMidway = false
 
   /// - Parameter cuts: where one piece ends and the next begins, ascending.
-  init(_ bytes: [UInt8], cuts: [Int] = [], limits: Limits = Limits(), isSecure: Bool = false) {
+  init(_ bytes: [UInt8], cuts: [Int] = [], limits: RequestLimits = .usual, isSecure: Bool = false) {
     var parser = RequestParser(limits: limits, isSecure: isSecure)
     var head = HeaderBlock()
     var trailers = HeaderBlock()
@@ -70,14 +75,14 @@ struct Reading: Equatable {
 /// What a fuzzer, and the test that replays its corpus, does with bytes: the pieces they come in make no difference, and what
 /// is read obeys the rules of the message.
 func fuzzRequests(_ bytes: [UInt8]) {
-  var limits = Limits()
+  var limits = RequestLimits.usual
   limits.targetBytesMax = 64
   limits.headerListBytesMax = 400
-  limits.requestBodyBytesMax = 1000
+  limits.bodyBytesMax = 1000
   limits.chunkExtensionBytesMax = 20
   let whole = Reading(bytes, limits: limits)
   for request in whole.requests {
-    precondition(request.body.count <= limits.requestBodyBytesMax)
+    precondition(request.body.count <= limits.bodyBytesMax)
     precondition(request.fields.reduce(0) { $0 + $1.name.utf8.count } <= limits.headerListBytesMax)
     precondition(request.value(":method") != nil && request.value("host") == nil && request.value("transfer-encoding") == nil)
     if case .counted(let count) = request.head.body, request.isWhole { precondition(request.body.count == count) }

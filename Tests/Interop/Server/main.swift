@@ -3,14 +3,21 @@ import Glibc
 import HTTP
 import RPC
 
-var port = 0
+func leave(_ code: Int32, _ text: String) -> Never {
+  print(text)
+  exit(code)
+}
+
+var configuration = RPCServer.Configuration(host: "127.0.0.1")
+var certificate: String?, key: String?
 for argument in CommandLine.arguments.dropFirst() {
-  let parts = argument.split(separator: "=", maxSplits: 1)
-  guard parts.count == 2, parts[0] == "--port", let number = Int(parts[1]) else {
-    print("unknown argument: \(argument)\nusage: interop-server --port=PORT")
-    exit(2)
+  let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+  switch (parts[0], parts.count) {
+  case ("--port", 2): configuration.http.endpoints = [.tcp(host: "127.0.0.1", port: Int(parts[1]) ?? 0)]
+  case ("--tls_certificate", 2): certificate = parts[1]
+  case ("--tls_key", 2): key = parts[1]
+  default: leave(2, "unknown argument: \(argument)\nusage: interop-server --port=PORT [--tls_certificate=PEM --tls_key=PEM]")
   }
-  port = number
 }
 
 // Blocked before there is a second thread: every thread inherits that, and only the wait below takes them.
@@ -23,11 +30,11 @@ signal(SIGPIPE, SIG_IGN)
 
 let server: RPCServer
 do {
-  server = try RPCServer(methods: .testService(), configuration: RPCServer.Configuration(host: "127.0.0.1", port: port))
+  if let certificate, let key { configuration.http.tls = try .server(certificateFile: certificate, keyFile: key) }
+  server = try RPCServer(methods: .testService(), configuration: configuration)
   try server.start()
 } catch {
-  print("cannot serve: \(error)")
-  exit(1)
+  leave(1, "cannot serve: \(error)")
 }
 print("listening on \(server.ports[0])")
 fflush(nil)

@@ -1,0 +1,283 @@
+"""TLS as TensorFlow Serving's operators set it up, against grpcio (BoringSSL), Python's ssl and the openssl command."""
+import json
+import socket
+import ssl
+import subprocess
+import threading
+
+import grpc
+import numpy as np
+import pytest
+
+from harness import BINARY, FIXTURES, OPTIONS, Code, floats, free_port, refused, until
+
+MODELS = {"half_plus_two": FIXTURES / "half_plus_two"}
+
+
+def openssl(*arguments, **options):
+    return subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, errors="replace", timeout=20, check=True, **options).stdout
+
+
+class Authority:
+    """A root, and what it signs. Made for one test run."""
+
+    def __init__(self, folder, name="root"):
+        self.folder, self.name, self.serial = folder, name, 0
+        self.key, self.certificate = folder / f"{name}.key", folder / f"{name}.pem"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 1, "-subj", f"/CN={name}",
+                "-keyout", self.key, "-out", self.certificate)
+
+    def issue(self, subject, names="DNS:localhost,IP:127.0.0.1"):
+        """The PEM texts of a certificate and its key."""
+        self.serial += 1
+        stem = self.folder / f"{self.name}-{self.serial}"
+        key, asked, made, more = (stem.with_suffix(suffix) for suffix in (".key", ".csr", ".pem", ".ext"))
+        more.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={subject}", "-keyout", key, "-out", asked)
+        openssl("x509", "-req", "-in", asked, "-CA", self.certificate, "-CAkey", self.key, "-days", 1, "-set_serial", 100 + self.serial, "-extfile", more, "-out", made)
+        return made, key
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def write_config(path, certificate, key, authority=None, verify=False):
+    """An SSLConfig, moved into place whole."""
+    def quoted(file):
+        return json.dumps(file.read_text())
+    text = f"server_key: {quoted(key)}\nserver_cert: {quoted(certificate)}\nclient_verify: {str(verify).lower()}\n"
+    if authority:
+        text += f"custom_ca: {quoted(authority.certificate)}\n"
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    aside.rename(path)
+    return path
+
+
+def channel(server, authority, client=None, address=None):
+    certificate, key = client or (None, None)
+    credentials = grpc.ssl_channel_credentials(
+        authority.certificate.read_bytes(), key and key.read_bytes(), certificate and certificate.read_bytes())
+    made = grpc.secure_channel(address or f"localhost:{server.port}", credentials, OPTIONS)
+    server.channels.append(made)
+    return made
+
+
+def expect_answer(server, over):
+    answer = server.predict("half_plus_two", {"x": floats(1, 2)}, channel=over)
+    assert list(answer.outputs["y"].float_val) == [2.5, 3.0]
+
+
+@pytest.fixture
+def serve_tls(serve, tmp_path, authority):
+    def start(verify=False, **flags):
+        config = write_config(tmp_path / "ssl.config", *authority.issue("first"), authority=authority, verify=verify)
+        server = serve(MODELS, ssl_config_file=config, **flags)
+        server.config = config
+        server.channel = channel(server, authority, authority.issue("waiter"))
+        server.wait("half_plus_two")
+        return server
+    return start
+
+
+def subject_seen(server, authority):
+    """Whose certificate a new connection is shown."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    with socket.create_connection(("localhost", server.port), timeout=10) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
+        return dict(pair for part in wrapped.getpeercert()["subject"] for pair in part)["commonName"]
+
+
+# Calls.
+
+def test_grpcio_calls_over_tls(serve_tls, authority):
+    server = serve_tls()
+    expect_answer(server, channel(server, authority))
+    large = np.arange(1_000_000, dtype=np.float32)
+    answer = server.predict("half_plus_two", {"x": large}, channel=channel(server, authority))
+    assert len(answer.outputs["y"].float_val) == large.size
+    np.testing.assert_allclose(answer.outputs["y"].float_val[-3:], large[-3:] / 2 + 2)
+
+
+def test_a_client_that_trusts_somebody_else_stays_away(serve_tls, tmp_path):
+    server = serve_tls()
+    stranger = Authority(tmp_path, "stranger")
+    with refused(Code.UNAVAILABLE):
+        server.predict("half_plus_two", {"x": floats(1)}, channel=channel(server, stranger), timeout=5)
+
+
+def test_mutual_tls(serve_tls, authority, tmp_path):
+    server = serve_tls(verify=True)
+    expect_answer(server, channel(server, authority, authority.issue("client")))
+    with refused(Code.UNAVAILABLE):
+        server.predict("half_plus_two", {"x": floats(1)}, channel=channel(server, authority), timeout=5)
+    stranger = Authority(tmp_path, "stranger")
+    with refused(Code.UNAVAILABLE):
+        server.predict("half_plus_two", {"x": floats(1)}, channel=channel(server, authority, stranger.issue("client")), timeout=5)
+    assert "peer did not return a certificate" in server.log()
+    expect_answer(server, server.channel)
+
+
+def test_the_unix_socket_speaks_tls_too(serve_tls, authority, tmp_path):
+    path = tmp_path / "grpc.sock"
+    server = serve_tls(grpc_socket_path=path)
+    credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
+    over = grpc.secure_channel(f"unix:{path}", credentials, OPTIONS + [("grpc.ssl_target_name_override", "localhost")])
+    server.channels.append(over)
+    expect_answer(server, over)
+
+
+def test_the_second_port_is_plain_unless_asked(serve_tls, authority):
+    rest = free_port()
+    server = serve_tls(rest_api_port=rest)
+    expect_answer(server, server.new_channel(f"127.0.0.1:{rest}"))
+    assert "--rest_api_tls" in server.log()
+    both = free_port()
+    server = serve_tls(rest_api_port=both, rest_api_tls="true")
+    expect_answer(server, channel(server, authority, address=f"localhost:{both}"))
+
+
+def test_clear_text_is_turned_away(serve_tls):
+    server = serve_tls()
+    with refused(Code.UNAVAILABLE):
+        server.predict("half_plus_two", {"x": floats(1)}, channel=server.new_channel(), timeout=5)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+        plain.sendall(b"GET /v1/models/half_plus_two HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while chunk := plain.recv(4096):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"TLS" in answer
+    assert "does not speak TLS" in server.log()
+    expect_answer(server, server.channel)
+
+
+# Versions, resumption.
+
+def s_client(server, authority, *more, cwd):
+    return subprocess.run(
+        ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-servername", "localhost", "-CAfile", str(authority.certificate),
+         "-verify_return_error", *map(str, more)],
+        input="", capture_output=True, text=True, errors="replace", timeout=20, cwd=cwd)
+
+
+@pytest.mark.parametrize("version", ["tls1_2", "tls1_3"])
+def test_versions_and_resumption(serve_tls, authority, tmp_path, version):
+    server = serve_tls()
+    session = tmp_path / "session.pem"
+
+    def handshake(*more):
+        """What the command says up to the first ticket: in 1.3 those come behind the handshake."""
+        last = "Post-Handshake New Session Ticket" if version == "tls1_3" else "Verify return code"
+        process = subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-servername", "localhost", "-CAfile", str(authority.certificate),
+             f"-{version}", "-alpn", "h2", *map(str, more)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=tmp_path)
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if last in line:
+                    break
+            return "".join(lines)
+        finally:
+            process.kill()
+            process.communicate()
+
+    first = handshake("-sess_out", session)
+    assert "ALPN protocol: h2" in first, first
+    assert session.exists(), first
+    again = handshake("-sess_in", session)
+    assert f"Reused, TLSv1.{version[-1]}" in again, again
+
+
+def test_old_versions_are_refused(serve_tls, authority, tmp_path):
+    server = serve_tls()
+    result = s_client(server, authority, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "protocol version" in result.stderr or "no protocols available" in result.stderr, result.stderr
+
+
+def test_no_protocol_in_common(serve_tls, authority, tmp_path):
+    server = serve_tls()
+    result = s_client(server, authority, "-alpn", "spdy/3", cwd=tmp_path)
+    assert "no application protocol" in result.stderr, result.stderr
+
+
+def test_renegotiation_is_refused(serve_tls, authority, tmp_path):
+    server = serve_tls()
+    result = subprocess.run(
+        ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-tls1_2", "-alpn", "h2", "-CAfile", str(authority.certificate)],
+        input="R\n", capture_output=True, text=True, errors="replace", timeout=20, cwd=tmp_path)
+    assert "no renegotiation" in result.stderr, result.stderr
+    expect_answer(server, server.channel)
+
+
+# New certificates.
+
+def test_a_new_certificate_is_served_without_a_restart(serve_tls, authority):
+    server = serve_tls()
+    assert subject_seen(server, authority) == "first"
+    over = channel(server, authority)
+    stopped, failures, calls = threading.Event(), [], [0]
+
+    def call():
+        while not stopped.is_set():
+            try:
+                expect_answer(server, over)
+                calls[0] += 1
+            except (grpc.RpcError, AssertionError) as error:
+                failures.append(error)
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        write_config(server.config, *authority.issue("second"), authority=authority)
+        until(lambda: subject_seen(server, authority) == "second", what="the second certificate")
+        seen = calls[0]
+        until(lambda: calls[0] > seen + 10, what="calls on the old connection")
+    finally:
+        stopped.set()
+        caller.join()
+    assert not failures
+    assert "/CN=second" in server.log()
+
+
+def test_a_bad_file_changes_nothing_and_is_named(serve_tls, authority):
+    server = serve_tls()
+    good = server.config.read_text()
+    server.config.write_text("server_key: 'nonsense'")
+    until(lambda: "server_cert is empty" in server.log(), what="the reason in the log")
+    assert str(server.config) in server.log()
+    assert subject_seen(server, authority) == "first"
+    write_config(server.config, authority.issue("third")[0], authority.issue("fourth")[1])
+    until(lambda: "key values mismatch" in server.log(), what="the second reason in the log")
+    assert subject_seen(server, authority) == "first"
+    expect_answer(server, channel(server, authority))
+    # One line for each, however often it is tried.
+    assert server.log().count("server_cert is empty") == 1
+    server.config.write_text(good)
+    until(lambda: "can be read again" in server.log(), what="peace")
+
+
+def test_a_bad_file_at_the_start_is_an_end(tmp_path, authority):
+    config = tmp_path / "ssl.config"
+    arguments = [BINARY, f"--port={free_port()}", "--model_name=m", f"--model_base_path={FIXTURES / 'half_plus_two'}", f"--ssl_config_file={config}"]
+
+    def start():
+        return subprocess.run(arguments, capture_output=True, text=True, errors="replace", timeout=20)
+    missing = start()
+    assert missing.returncode == 255 and "No such file" in missing.stdout + missing.stderr
+    write_config(config, *authority.issue("first"), verify=True)
+    unverifiable = start()
+    assert unverifiable.returncode == 255 and "custom_ca" in unverifiable.stdout + unverifiable.stderr
+
+
+# HTTP/1.1.
+
+def test_http_1_1_over_tls(serve_tls, authority):
+    server = serve_tls()
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.set_alpn_protocols(["http/1.1"])
+    with socket.create_connection(("localhost", server.port), timeout=10) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
+        assert wrapped.selected_alpn_protocol() == "http/1.1"
+        assert wrapped.version() == "TLSv1.3"
