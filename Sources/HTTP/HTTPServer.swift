@@ -40,6 +40,9 @@ public final class HTTPServer: Sendable {
   private let openConnections = Atomic<Int>(0)
   let acceptPauses = Atomic<Int>(0)
   private let isShedding = Atomic<Bool>(false)
+  /// What the loops have reserved, in steps: request bodies, and answers that wait for their peers.
+  let bodies: SharedBytes
+  let answers: SharedBytes
 
   /// - Parameters:
   ///   - makeContext: what the layers above keep per loop, made on the loop's thread: `loop.context`.
@@ -58,17 +61,20 @@ public final class HTTPServer: Sendable {
           index: index, limits: configuration.limits, bodies: ByteAccount(bodies, loops: count),
           answers: ByteAccount(answers, loops: count)))
     }
-    self.init(configuration, loops, makeContext, makeApplication)
+    self.init(configuration, loops, bodies, answers, makeContext, makeApplication)
   }
 
   private init(
-    _ configuration: Configuration, _ loops: [EventLoop], _ makeContext: (@Sendable (EventLoop) -> AnyObject?)?,
+    _ configuration: Configuration, _ loops: [EventLoop], _ bodies: SharedBytes, _ answers: SharedBytes,
+    _ makeContext: (@Sendable (EventLoop) -> AnyObject?)?,
     _ makeApplication: @escaping @Sendable (EventLoop) -> any HTTPApplication
   ) {
     self.configuration = configuration
     self.makeApplication = makeApplication
     self.makeContext = makeContext
     self.loops = loops
+    self.bodies = bodies
+    self.answers = answers
     shares = loops.map { _ in LoopShare() }
   }
 

@@ -52,7 +52,7 @@ internal import Glibc
   }
 
   @safe private struct State {
-    enum Making {
+    @unsafe enum Making {
       case nothing, session
       case buffer(behind: UnsafeMutableRawPointer)
     }
