@@ -219,8 +219,12 @@ protocol ConnectionHost: AnyObject {
       switch unsafe transport.socket.read(into: loop.readBuffer) {
       case .bytes(let n):
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
-        if let tls = transport.tls { return unsafe state == .handshaking ? handshake(tls, bytes) : takeSealed(tls, bytes) }
-        unsafe take(bytes)
+        if let tls = transport.tls {
+          if state == .handshaking { return unsafe handshake(tls, bytes) }
+          unsafe takeSealed(tls, bytes)
+        } else {
+          unsafe take(bytes)
+        }
         if n < Quantum.patientFromBytes, !patience.isWaiting { return }
         if state != .open || !isReading { return }
         let expected = bytesExpected

@@ -313,6 +313,16 @@ private struct Dice: RandomNumberGenerator {
     #expect(pair.server.hasEnded)
   }
 
+  @Test func `after our close_notify the peer's data still arrives`() throws {
+    let pair = try TLSPair(world.server(), world.client()).run()
+    var sealed = ByteBuffer()
+    pair.server.closeNotify(into: &sealed)
+    pair.clientSends(ping)
+    pair.run()
+    #expect(pair.serverText == ping && pair.serverOutcome == .open)
+    #expect(!pair.server.hasEnded)
+  }
+
   // MARK: what a peer may not do
 
   @Test func `clear text is no TLS`() throws {
