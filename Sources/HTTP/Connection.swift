@@ -137,7 +137,9 @@ protocol ConnectionHost: AnyObject {
 
   final func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
     let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
-    if overflow || sum > limits.bodyBytesPerConnectionMax || !loop.bodies.hold(count) { return false }
+    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
+    let isSmall = stream.bodyBytesHeld + count <= Limits.smallBodyBytes
+    if !loop.bodies.hold(count, leaving: isSmall ? 0 : limits.smallBodiesBytes) { return false }
     bodyBytesHeld = sum
     stream.bodyBytesHeld += count
     return true

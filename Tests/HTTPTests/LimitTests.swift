@@ -303,6 +303,23 @@ private final class Rules: HTTPApplication {
     }
   }
 
+  @Test func `when long bodies have filled their part of the sum, short ones go on`() async throws {
+    try await withServer({ $0.bodyBytesMax = 1_000_000 }) { _, port in
+      let first = try ScriptedPeer(port: port), second = try ScriptedPeer(port: port)
+      for peer in [first, second] { try openAndAgree(peer) }
+      let part = [UInt8](repeating: 1, count: 16_000)
+      first.send(head(1, "/held"))
+      for _ in 0..<53 { first.send(Frame(Frame.data, stream: 1, part)) }
+      first.send(ping)
+      _ = try first.receive(Frame.ping)
+      second.send(head(1, "/held"))
+      for _ in 0..<5 { second.send(Frame(Frame.data, stream: 1, part)) }
+      #expect(try second.answer(on: 1).fields[":status"] == "413")
+      ask(second, 3, part, "/held")
+      #expect(try second.answer(on: 3).body.count == part.count)
+    }
+  }
+
   @Test func `bodies beyond the connection's sum are refused, its neighbours' are not`() async throws {
     try await withServer({ $0.bodyBytesPerConnectionMax = 20_000 }) { _, port in
       let peer = try ScriptedPeer(port: port), neighbour = try ScriptedPeer(port: port)
