@@ -249,6 +249,26 @@ def test_garbage_and_half_a_handshake_hurt_nobody(serve_tls, authority):
     assert server.log().count("TLS: handshake") < 100
 
 
+def test_idle_connections_are_small(serve_tls, authority):
+    """One idle connection over TLS is 23 KB: 8 of HTTP/2, the rest OpenSSL's. Its record buffers, 34 KB more, are given back."""
+    server = serve_tls()
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.set_alpn_protocols(["h2"])
+    with contextlib.ExitStack() as stack:
+        def connect(count):
+            for _ in range(count):
+                plain = stack.enter_context(socket.create_connection(("localhost", server.port), timeout=10))
+                wrapped = stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+                wrapped.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+                assert wrapped.recv(9)
+        # The first ones pay for what is shared.
+        connect(50)
+        before = server.resident_bytes()
+        connect(400)
+        each = (server.resident_bytes() - before) / 400
+    assert each < 36 * 1024, f"{each:.0f} bytes each"
+
+
 def client_hello():
     """The first bytes of a client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -341,3 +361,23 @@ def test_http_1_1_over_tls(serve_tls, authority, protocols, version):
         assert connection.sock is seen
     assert seen.selected_alpn_protocol() == (protocols and "http/1.1")
     connection.close()
+
+
+# The client in Swift.
+
+def ask_in_swift(target, *arguments):
+    return subprocess.run([BINARY.parent / "martlet-predict", target, "half_plus_two", "x=1,2", *map(str, arguments)], capture_output=True, text=True, timeout=20)
+
+
+def test_the_swift_client_speaks_tls(serve_tls, authority, tmp_path):
+    server = serve_tls(verify=True)
+    certificate, key = authority.issue("swift")
+    ours = [f"--cert={certificate}", f"--key={key}"]
+    result = ask_in_swift(f"dns:///localhost:{server.port}", f"--ca={authority.certificate}", *ours)
+    assert result.returncode == 0 and "[2.5, 3.0]" in result.stdout, result.stderr
+    # Nobody's certificate, a name that is not the server's, a root that did not sign, and no TLS at all.
+    stranger = Authority(tmp_path, "stranger")
+    for wrong in ([f"--ca={authority.certificate}"], [f"--ca={authority.certificate}", *ours, "--server-name=elsewhere"],
+                  [f"--ca={stranger.certificate}", *ours], []):
+        result = ask_in_swift(f"localhost:{server.port}", "--timeout=5", *wrong)
+        assert result.returncode == 1 and "UNAVAILABLE" in result.stderr, result

@@ -172,6 +172,30 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     #expect(try await played == 300_005)
   }
 
+  @Test func `metadata beyond the limit are RESOURCE_EXHAUSTED, in head or trailers`() async throws {
+    let server = try ScriptedServer()
+    async let played: Void = script {
+      let peer = try server.accept()
+      let large = [("x-large", String(repeating: "a", count: 15_000)), ("x-more", String(repeating: "b", count: 2_000))]
+      let first = try peer.request()
+      peer.head(first.stream, [(":status", "200"), ("content-type", "application/grpc")] + large)
+      let second = try peer.request()
+      peer.head(second.stream)
+      peer.message(second.stream, [1])
+      peer.trailers(second.stream, large + [("grpc-status", "0")])
+      peer.answer(try peer.request().stream, [3])
+      _ = try peer.receiveUntilClosed()
+    }
+    let channel = channel(server)
+    for path in ["/head", "/trailers"] {
+      let status = await status { () async throws(Status) in try await channel.unary(path, [1]) }
+      #expect(status.code == .resourceExhausted, "\(status)")
+    }
+    #expect(try await channel.unary("/good", [1]).bytes == [3])
+    channel.close()
+    try await played
+  }
+
   // MARK: deadlines and cancellation
 
   @Test func `silence ends at the deadline, and the server is told by RST_STREAM`() async throws {
@@ -362,7 +386,7 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
 }
 
 extension Channel {
-  fileprivate var readyAddresses: Int {
+  var readyAddresses: Int {
     get async { await onLoop { $0.readyAddressCount } }
   }
   fileprivate var keepaliveSeconds: UInt64 {

@@ -212,28 +212,6 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
     }
   }
 
-  @Test func `an idle connection over TLS fits its budget`() async throws {
-    try await withServer(CertificateStore(.server, world.server())) { port, _ in
-      let context = try TLSContext(.client, world.client { $0.sessionTickets = false })
-      func open(_ count: Int) throws -> [TLSPeer] {
-        try (0..<count).map { _ in
-          let peer = try TLSPeer(port: port, context)
-          peer.write(ScriptedPeer.preface + Frame(Frame.settings).bytes)
-          _ = try peer.read()
-          return peer
-        }
-      }
-      // The first ones pay for the pools.
-      let first = try open(50)
-      let before = residentBytes()
-      let more = try open(200)
-      let each = (residentBytes() - before) / 200
-      // Both ends are in this process: SSL, session, HTTP/2 and the sockets' objects.
-      #expect(each < 80 << 10, "\(each) bytes for both ends of an idle connection")
-      withExtendedLifetime((first, more)) {}
-    }
-  }
-
   @Test func `tickets that a peer does not read yet go with its connection to the protocol`() async throws {
     // Two tickets with this certificate in them are more than the socket takes.
     let names = (0..<900).map { "DNS:n\($0).example.org" }.joined(separator: ",")
@@ -280,15 +258,6 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
       hasHandedOver.store(true, ordering: .releasing)
     }
     func closed(_ connection: Connection) {}
-  }
-
-  private func residentBytes() -> Int {
-    guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-    defer { unsafe fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    _ = unsafe fgets(&line, 256, file)
-    let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
-    return (Int(fields[1]) ?? 0) * 4096
   }
 }
 
