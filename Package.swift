@@ -93,7 +93,7 @@ let package = Package(
     .target(
       name: "TransportSupport", dependencies: ["CNGHTTP2", "COpenSSL"], path: "Tests/TransportSupport", swiftSettings: swift),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux"], path: "Tests/HTTPTests",
+      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux", "CNGHTTP2"], path: "Tests/HTTPTests",
       exclude: ["make_http1_cases.py", "http1_cases.jsonl"], swiftSettings: swift),
     .testTarget(
       name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),

@@ -23,6 +23,8 @@ let package = Package(
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
       name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
+    // As many bytes without any protocol: what the kernel alone costs.
+    .executableTarget(name: "echo-server"),
     // A closed or open loop of calls through our client.
     .executableTarget(
       name: "rpc-load", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),

@@ -2,6 +2,7 @@
 // protocol in between. Three tools in one, because they share everything.
 //
 //   echo-server serve --port=N --request=BYTES --response=BYTES   epoll, one recv per readable event, one send per recv
+//     --gather=BYTES: while a request is incomplete, is woken when the rest or so much of it is there (SO_RCVLOWAT)
 //   echo-server drive --port=N --request=BYTES --response=BYTES --calls=N --connections=C --streams=M
 //   echo-server tap   --port=N --upstream=N                       forwards one connection, says what went each way
 //
@@ -24,7 +25,8 @@
 
 enum { read_bytes_max = 256 << 10, events_max = 256 };  // As the server under test: one read takes at most this.
 
-static long port = 18710, upstream = 0, request = 100, response = 50, calls = 10000, connections = 1, streams = 1;
+static long port = 18710, upstream = 0, request = 100, response = 50, calls = 10000, connections = 1, streams = 1,
+            gather = 0;
 static char *zeroes, *scratch;
 
 static void die(const char *what) {
@@ -37,6 +39,7 @@ struct connection {
   long received;  // Of the request or response that is coming in.
   long unsent;    // Did not fit the socket yet.
   int watched;
+  int mark;  // SO_RCVLOWAT.
 };
 
 static void watch(int epoll, struct connection *c, int operation, int flags) {
@@ -54,6 +57,14 @@ static void pay(int epoll, struct connection *c, long chunk_max) {
   }
   int wanted = EPOLLIN | (c->unsent > 0 ? EPOLLOUT : 0);
   if (wanted != c->watched) watch(epoll, c, EPOLL_CTL_MOD, wanted);
+}
+
+static void wait_for_rest(struct connection *c) {
+  long rest = c->received > 0 ? request - c->received : 1;
+  int mark = (int)(rest < gather ? rest : gather);
+  if (mark == c->mark) return;
+  c->mark = mark;
+  setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
 }
 
 static struct sockaddr_in local(long at) {
@@ -80,6 +91,7 @@ static int connect_to(long at) {
 static struct connection *new_connection(int epoll, int fd) {
   struct connection *c = calloc(1, sizeof *c);
   c->fd = fd;
+  c->mark = 1;
   watch(epoll, c, EPOLL_CTL_ADD, EPOLLIN);
   return c;
 }
@@ -110,6 +122,7 @@ static void serve(void) {
         if (got > 0) c->received += got;
         c->unsent += c->received / request * response;
         c->received %= request;
+        if (gather > 0) wait_for_rest(c);
       }
       if (c->unsent > 0) pay(epoll, c, read_bytes_max);
     }
