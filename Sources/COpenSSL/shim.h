@@ -17,7 +17,7 @@ static inline int copenssl_set_versions(SSL_CTX *_Nonnull context, int least, in
 
 // No renegotiation, no compression; the order of ciphers is the client's, who knows what its processor does fast.
 static inline void copenssl_set_defaults(SSL_CTX *_Nonnull context, int has_tickets) {
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_ALL);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   if (!has_tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 }
@@ -30,14 +30,8 @@ static inline int copenssl_add_chain(SSL_CTX *_Nonnull context, X509 *_Nonnull c
   return SSL_CTX_add0_chain_cert(context, certificate) == 1;
 }
 
-static inline void copenssl_clear_chain(SSL_CTX *_Nonnull context) { SSL_CTX_clear_chain_certs(context); }
-
 static inline void copenssl_set_cache_mode(SSL_CTX *_Nonnull context, long mode) {
   SSL_CTX_set_session_cache_mode(context, mode);
-}
-
-static inline void copenssl_set_cert_list_max(SSL_CTX *_Nonnull context, long bytes) {
-  SSL_CTX_set_max_cert_list(context, bytes);
 }
 
 static inline int copenssl_set_server_name(SSL *_Nonnull ssl, const char *_Nonnull name) {

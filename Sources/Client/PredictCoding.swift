@@ -63,9 +63,12 @@ public struct Prediction: Sendable {
   public var outputs: [String: Tensor]
 
   /// - Throws: `PredictionError` when the bytes are no `PredictResponse`.
-  public init(bytes: [UInt8]) throws(PredictionError) {
+  public init(bytes: [UInt8]) throws(PredictionError) { try self.init(message: bytes.rawSpan) }
+
+  /// The same from bytes that stand elsewhere; what is kept of them is copied.
+  public init(message: RawSpan) throws(PredictionError) {
     do {
-      let response = try PredictResponse(bytes.rawSpan)
+      let response = try PredictResponse(message)
       model = String(showing: response.modelSpec.name)
       if case .number(let number) = response.modelSpec.versionChoice { version = number } else { version = 0 }
       signature = String(showing: response.modelSpec.signatureName)

@@ -34,7 +34,7 @@ public final class PredictionClient: Sendable {
   public func predict(_ query: PredictQuery, timeout: Duration? = .seconds(60)) async throws(Status) -> Prediction {
     let response = try await channel.unary(
       "/tensorflow.serving.PredictionService/Predict", query.bytes, options: CallOptions(timeout: timeout))
-    do { return try Prediction(bytes: response.bytes) } catch { throw Status(.internal, error.description) }
+    do { return try Prediction(message: response.message) } catch { throw Status(.internal, error.description) }
   }
 
   /// Ends what is under way and closes the connection.

@@ -137,7 +137,9 @@ protocol ConnectionHost: AnyObject {
 
   final func holdBody(_ stream: HTTPStream, _ count: Int) -> Bool {
     let (sum, overflow) = bodyBytesHeld.addingReportingOverflow(count)
-    if overflow || sum > limits.bodyBytesPerConnectionMax || !loop.bodies.hold(count) { return false }
+    if overflow || sum > limits.bodyBytesPerConnectionMax { return false }
+    let isSmall = stream.bodyBytesHeld + count <= Limits.smallBodyBytes
+    if !loop.bodies.hold(count, leaving: isSmall ? 0 : limits.smallBodiesBytes) { return false }
     bodyBytesHeld = sum
     stream.bodyBytesHeld += count
     return true
@@ -219,8 +221,12 @@ protocol ConnectionHost: AnyObject {
       switch unsafe transport.socket.read(into: loop.readBuffer) {
       case .bytes(let n):
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
-        if let tls = transport.tls { return unsafe state == .handshaking ? handshake(tls, bytes) : takeSealed(tls, bytes) }
-        unsafe take(bytes)
+        if let tls = transport.tls {
+          if state == .handshaking { return unsafe handshake(tls, bytes) }
+          unsafe takeSealed(tls, bytes)
+        } else {
+          unsafe take(bytes)
+        }
         if n < Quantum.patientFromBytes, !patience.isWaiting { return }
         if state != .open || !isReading { return }
         let expected = bytesExpected

@@ -84,7 +84,8 @@ extension HTTPApplication {
   var position = 0
   var bodySent = 0
   var responseTrailers: StaticFields?
-  var headOverflowed = false
+  /// The peer's header list or trailers went beyond `Limits.headerListBytesMax`: what follows the limit is not there.
+  public internal(set) var headOverflowed = false
   /// Client: a response that is not interim is in `head`; what follows are trailers.
   var headIsFinal = false
   var isRemoteEnded = false
@@ -181,6 +182,9 @@ extension HTTPApplication {
     endMore = more
     unsafe connection._withUnsafeGuaranteedRef { $0.wrote(self) }
   }
+
+  /// The body's end has not been handed to the connection yet.
+  public var hasMoreToSend: Bool { isStreaming ? !hasEnded || !queue.isEmpty : bodySent < body.count }
 
   /// Bytes written that the connection has not taken yet.
   public var bytesWaiting: Int { queue.count }

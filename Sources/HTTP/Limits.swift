@@ -88,6 +88,9 @@ public struct Limits: Sendable {
 
   /// Request bodies held by the server, all connections together. Beyond: the body that would grow is refused.
   public var bodyBytesMax = Memory.usable / 4
+  /// Of these, an eighth is for bodies no longer than `smallBodyBytes`: whoever fills the rest with long ones, short requests go on.
+  var smallBodiesBytes: Int { bodyBytesMax / 8 }
+  static let smallBodyBytes = 64 << 10
   /// Request bodies held for one connection, all its streams together. Beyond: that stream's body is refused.
   /// One message of gRPC's largest size, and a second one of ordinary size beside it, but never more than half of the server's.
   public var bodyBytesPerConnectionMax = min(Int(Int32.max) + (64 << 20), Memory.usable / 8)

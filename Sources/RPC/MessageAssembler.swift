@@ -26,8 +26,10 @@ public struct MessageAssembler: ~Copyable {
   }
 
   static let prefixCount = 5
-  /// Announced lengths up to this are believed at once: memory that is not written to costs nothing.
+  /// Announced lengths up to this are believed, as far as bytes back them: memory that is not written to costs nothing, but
+  /// mappings are not endless. The first 16 KB frame of a message makes room for a megabyte.
   static let trustedLength = 1 << 20
+  static let trustPerByte = 64
   /// Buffers up to this size are not worth a pool.
   static let smallLength = 16 << 10
 
@@ -86,7 +88,7 @@ public struct MessageAssembler: ~Copyable {
       prefix = prefix << 8 | UInt64(bytes[at])
       prefixReceived += 1
       at += 1
-      if prefixReceived == MessageAssembler.prefixCount, let failure = announced(&pool) { return failure }
+      if prefixReceived == MessageAssembler.prefixCount, let failure = announced() { return failure }
     }
     let more = min(bytes.byteCount - at, length - buffer.count)
     if more == 0 { return nil }
@@ -144,13 +146,11 @@ public struct MessageAssembler: ~Copyable {
     return taken
   }
 
-  private mutating func announced(_ pool: inout BufferPool) -> Failure? {
+  private mutating func announced() -> Failure? {
     let flag = UInt8(truncatingIfNeeded: prefix >> 32)
     length = Int(prefix & 0xffff_ffff)
     if flag != 0, flag != 1 || coding == nil { return .compressed(flag: flag) }
-    if length > limit { return .tooLarge(length: length, limit: limit) }
-    if !grow(to: min(length, MessageAssembler.trustedLength), &pool) { return .outOfMemory(length: length) }
-    return nil
+    return length > limit ? .tooLarge(length: length, limit: limit) : nil
   }
 
   private mutating func grow(to capacity: Int, _ pool: inout BufferPool) -> Bool {
@@ -162,8 +162,11 @@ public struct MessageAssembler: ~Copyable {
     return true
   }
 
-  /// Doubling, but never beyond the announced length.
-  private func capacity(for needed: Int) -> Int { min(length, max(needed, buffer.capacity * 2)) }
+  /// What the bytes so far are trusted for, then doubling, but never beyond the announced length.
+  private func capacity(for needed: Int) -> Int {
+    let trusted = min(MessageAssembler.trustedLength, needed * MessageAssembler.trustPerByte)
+    return min(length, max(needed, buffer.capacity * 2, trusted))
+  }
 
   /// Ready for the next call; keeps memory up to `capacityMax`, more goes to `pool`.
   public mutating func reset(keeping capacityMax: Int, into pool: inout BufferPool) {

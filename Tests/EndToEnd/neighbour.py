@@ -1,6 +1,6 @@
 """A well-behaved client in a process of its own, so that the attacker's work is not counted as the server's latency.
 
-    neighbour.py ADDRESS REQUEST ANSWER      (message bytes in hex)
+    neighbour.py ADDRESS REQUEST ANSWER CERTIFICATE      (message bytes in hex; the certificate's file, or "" for no TLS)
 
 It says `ready`, then obeys lines: `begin` starts asking, one call after the other on one connection; `end` stops and prints
 {"count", "wrong", "worst", "median"} as JSON, times in seconds.
@@ -16,7 +16,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 
 address, request, answer = sys.argv[1], bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3])
-channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+options = [("grpc.use_local_subchannel_pool", 1)]
+if sys.argv[4]:
+    with open(sys.argv[4], "rb") as file:
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(file.read()), options)
+else:
+    channel = grpc.insecure_channel(address, options)
 call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 call(request, timeout=20)
 print("ready", flush=True)

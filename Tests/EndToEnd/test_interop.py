@@ -9,13 +9,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-import trustme
 
 import interop
 from harness import OPTIONS, ROOT
 from interop import (BoolValue, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse,
                      StreamingOutputCallRequest, StreamingOutputCallResponse, zeros)
 from rawgrpc import RawCall, frame
+from test_tls import Authority
 
 DEBUG = ROOT / ".build" / "debug"
 UNARY = "/grpc.testing.TestService/UnaryCall"
@@ -63,15 +63,8 @@ def their_server(credentials=None):
 
 
 @pytest.fixture(scope="module")
-def pems(tmp_path_factory):
-    """An authority's certificate, a server's and its key."""
-    folder, authority = tmp_path_factory.mktemp("pems"), trustme.CA()
-    server = authority.issue_cert("localhost", "127.0.0.1")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    server.private_key_pem.write_to_path(folder / "key.pem")
-    for blob in server.cert_chain_pems:
-        blob.write_to_path(folder / "certificate.pem", append=True)
-    return folder
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +74,9 @@ def ours():
 
 
 @pytest.fixture(scope="module")
-def ours_tls(pems):
-    with our_server(f"--tls_certificate={pems / 'certificate.pem'}", f"--tls_key={pems / 'key.pem'}") as port:
+def ours_tls(authority):
+    certificate, key = authority.issue("ours")
+    with our_server(f"--tls_certificate={certificate}", f"--tls_key={key}") as port:
         yield port
 
 
@@ -93,9 +87,9 @@ def theirs():
 
 
 @pytest.fixture(scope="module")
-def theirs_tls(pems):
-    pair = (pems / "key.pem").read_bytes(), (pems / "certificate.pem").read_bytes()
-    with their_server(grpc.ssl_server_credentials([pair])) as port:
+def theirs_tls(authority):
+    certificate, key = authority.issue("theirs")
+    with their_server(grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])) as port:
         yield port
 
 
@@ -105,8 +99,8 @@ def port(request):
 
 
 @pytest.fixture(params=["ours", "theirs", "ours_tls", "theirs_tls"])
-def peer(request, pems):
-    return Peer(request.getfixturevalue(request.param), pems / "ca.pem" if request.param.endswith("_tls") else None)
+def peer(request, authority):
+    return Peer(request.getfixturevalue(request.param), authority.certificate if request.param.endswith("_tls") else None)
 
 
 @pytest.fixture

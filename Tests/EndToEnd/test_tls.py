@@ -1,5 +1,8 @@
 """TLS as TensorFlow Serving's operators set it up, against grpcio (BoringSSL), Python's ssl and the openssl command."""
+import contextlib
+import http.client
 import json
+import random
 import socket
 import ssl
 import subprocess
@@ -213,6 +216,70 @@ def test_renegotiation_is_refused(serve_tls, authority, tmp_path):
     expect_answer(server, server.channel)
 
 
+# Attacks.
+
+def test_garbage_and_half_a_handshake_hurt_nobody(serve_tls, authority):
+    server = serve_tls(transport_limits="handshake_milliseconds=1500")
+    expect_answer(server, server.channel)
+    hello = client_hello()
+    dice = random.Random(7)
+    before = server.resident_bytes()
+    with contextlib.ExitStack() as stack:
+        def connect():
+            return stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        halves = [connect() for _ in range(300)]
+        for half in halves:
+            half.sendall(hello[:dice.randrange(1, len(hello))])
+        for _ in range(200):
+            garbage = bytearray(hello)
+            for _ in range(dice.randrange(1, 20)):
+                garbage[dice.randrange(len(garbage))] = dice.randrange(256)
+            peer = connect()
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(garbage + dice.randbytes(dice.randrange(2000)))
+        expect_answer(server, channel(server, authority))
+        assert server.resident_bytes() - before < 300 * 128 * 1024
+        # A hello that never ends is not waited for.
+        for half in halves:
+            with contextlib.suppress(ConnectionError):
+                while half.recv(4096):
+                    pass
+        expect_answer(server, channel(server, authority))
+    # Not a line for each of them.
+    assert server.log().count("TLS: handshake") < 100
+
+
+def test_idle_connections_are_small(serve_tls, authority):
+    """One idle connection over TLS is 23 KB: 8 of HTTP/2, the rest OpenSSL's. Its record buffers, 34 KB more, are given back."""
+    server = serve_tls()
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.set_alpn_protocols(["h2"])
+    with contextlib.ExitStack() as stack:
+        def connect(count):
+            for _ in range(count):
+                plain = stack.enter_context(socket.create_connection(("localhost", server.port), timeout=10))
+                wrapped = stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+                wrapped.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+                assert wrapped.recv(9)
+        # The first ones pay for what is shared.
+        connect(50)
+        before = server.resident_bytes()
+        connect(400)
+        each = (server.resident_bytes() - before) / 400
+    assert each < 36 * 1024, f"{each:.0f} bytes each"
+
+
+def client_hello():
+    """The first bytes of a client."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
 # New certificates.
 
 def test_a_new_certificate_is_served_without_a_restart(serve_tls, authority):
@@ -274,10 +341,43 @@ def test_a_bad_file_at_the_start_is_an_end(tmp_path, authority):
 
 # HTTP/1.1.
 
-def test_http_1_1_over_tls(serve_tls, authority):
+@pytest.mark.parametrize("protocols", [["http/1.1"], ["spdy/3", "http/1.1"], None])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_http_1_1_over_tls(serve_tls, authority, protocols, version):
     server = serve_tls()
     context = ssl.create_default_context(cafile=authority.certificate)
-    context.set_alpn_protocols(["http/1.1"])
-    with socket.create_connection(("localhost", server.port), timeout=10) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
-        assert wrapped.selected_alpn_protocol() == "http/1.1"
-        assert wrapped.version() == "TLSv1.3"
+    context.minimum_version = context.maximum_version = version
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    connection = http.client.HTTPSConnection("localhost", server.port, timeout=10, context=context)
+    seen = None
+    # Several on one connection; there is nothing to GET here yet, and that is said in HTTP/1.1.
+    for _ in range(3):
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.version == 11 and answer.status == 405, answer.status
+        answer.read()
+        seen = seen or connection.sock
+        assert connection.sock is seen
+    assert seen.selected_alpn_protocol() == (protocols and "http/1.1")
+    connection.close()
+
+
+# The client in Swift.
+
+def ask_in_swift(target, *arguments):
+    return subprocess.run([BINARY.parent / "martlet-predict", target, "half_plus_two", "x=1,2", *map(str, arguments)], capture_output=True, text=True, timeout=20)
+
+
+def test_the_swift_client_speaks_tls(serve_tls, authority, tmp_path):
+    server = serve_tls(verify=True)
+    certificate, key = authority.issue("swift")
+    ours = [f"--cert={certificate}", f"--key={key}"]
+    result = ask_in_swift(f"dns:///localhost:{server.port}", f"--ca={authority.certificate}", *ours)
+    assert result.returncode == 0 and "[2.5, 3.0]" in result.stdout, result.stderr
+    # Nobody's certificate, a name that is not the server's, a root that did not sign, and no TLS at all.
+    stranger = Authority(tmp_path, "stranger")
+    for wrong in ([f"--ca={authority.certificate}"], [f"--ca={authority.certificate}", *ours, "--server-name=elsewhere"],
+                  [f"--ca={stranger.certificate}", *ours], []):
+        result = ask_in_swift(f"localhost:{server.port}", "--timeout=5", *wrong)
+        assert result.returncode == 1 and "UNAVAILABLE" in result.stderr, result

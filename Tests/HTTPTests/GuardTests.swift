@@ -113,6 +113,15 @@ private func at(_ milliseconds: Int) -> MonotonicTime { MonotonicTime(nanosecond
     #expect(shared.bytesTaken == 10_000)
   }
 
+  @Test func `what must be left is left, and is there for who may take it`() {
+    let shared = SharedBytes(bytesMax: 1000)
+    var account = ByteAccount(shared)
+    for _ in 0..<8 { #expect((call(&account) { $0.hold(100, leaving: 200) })) }
+    #expect((!call(&account) { $0.hold(100, leaving: 200) }))
+    #expect((call(&account) { $0.hold(200) }))
+    #expect((!call(&account) { $0.hold(1) }))
+  }
+
   @Test func `a refusal changes nothing`() {
     let shared = SharedBytes(bytesMax: 100)
     var account = ByteAccount(shared)

@@ -198,6 +198,21 @@ private final class Peer: @unchecked Sendable {
     }
   }
 
+  @Test func `a task that does not listen to its cancellation ends with its server all the same`() async throws {
+    try await withServer { [seen] call in
+      var failures = 0
+      while failures < 1000 {
+        do { try await call.write([1]) } catch { failures += 1 }
+      }
+      seen.cancelled.add(1, ordering: .relaxed)
+    } _: { peer in
+      openWide(peer)
+      peer.send(head(1))
+      _ = try await peer.receive(Frame.data)
+    }
+    try await until { seen.cancelled.load(ordering: .relaxed) == 1 }
+  }
+
   @Test func `a task of the handler's that is cancelled leaves the call to the others`() async throws {
     try await withServer { [seen] call in
       await withTaskGroup(of: Void.self) { group in

@@ -172,6 +172,30 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     #expect(try await played == 300_005)
   }
 
+  @Test func `metadata beyond the limit are RESOURCE_EXHAUSTED, in head or trailers`() async throws {
+    let server = try ScriptedServer()
+    async let played: Void = script {
+      let peer = try server.accept()
+      let large = [("x-large", String(repeating: "a", count: 15_000)), ("x-more", String(repeating: "b", count: 2_000))]
+      let first = try peer.request()
+      peer.head(first.stream, [(":status", "200"), ("content-type", "application/grpc")] + large)
+      let second = try peer.request()
+      peer.head(second.stream)
+      peer.message(second.stream, [1])
+      peer.trailers(second.stream, large + [("grpc-status", "0")])
+      peer.answer(try peer.request().stream, [3])
+      _ = try peer.receiveUntilClosed()
+    }
+    let channel = channel(server)
+    for path in ["/head", "/trailers"] {
+      let status = await status { () async throws(Status) in try await channel.unary(path, [1]) }
+      #expect(status.code == .resourceExhausted, "\(status)")
+    }
+    #expect(try await channel.unary("/good", [1]).bytes == [3])
+    channel.close()
+    try await played
+  }
+
   // MARK: deadlines and cancellation
 
   @Test func `silence ends at the deadline, and the server is told by RST_STREAM`() async throws {
@@ -255,6 +279,24 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     channel.close()
     let served = (try await one, try await two)
     #expect(served.0 + served.1 == 6)
+  }
+
+  @Test func `calls that wait go on when the server allows more streams`() async throws {
+    let server = try ScriptedServer()
+    async let played: Void = script {
+      let peer = try server.accept([(3, 0)])
+      // Its answer to a ping shows that the client has connected, and waits.
+      peer.send(Frame(Frame.ping, [UInt8](repeating: 0, count: 8)))
+      _ = try peer.receive(Frame.ping)
+      peer.send(Frame(Frame.settings, [0, 3, 0, 0, 0, 1]))
+      for _ in 0..<2 { peer.answer(try peer.request().stream, [1]) }
+      _ = try peer.receiveUntilClosed()
+    }
+    let channel = channel(server) { $0.connectionsPerAddressMax = 1 }
+    let calls = (0..<2).map { _ in begin(channel, "/a", [1]) }
+    for call in calls { #expect(try await result(call).get().bytes == [1]) }
+    channel.close()
+    try await played
   }
 
   @Test func `a full line is RESOURCE_EXHAUSTED`() async throws {
@@ -362,7 +404,7 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
 }
 
 extension Channel {
-  fileprivate var readyAddresses: Int {
+  var readyAddresses: Int {
     get async { await onLoop { $0.readyAddressCount } }
   }
   fileprivate var keepaliveSeconds: UInt64 {

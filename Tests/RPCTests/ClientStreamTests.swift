@@ -221,6 +221,23 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     try await played
   }
 
+  @Test func `a server that ends before we do tells the sender to stop`() async throws {
+    let server = try ScriptedServer()
+    async let played = script {
+      let peer = try server.accept()
+      let request = try peer.requestHead()
+      peer.answer(request.stream, [1])
+      return try peer.receive(Frame.resetStream).errorCode
+    }
+    let channel = channel(server)
+    let call = channel.stream("/put")
+    let first = try await call.next()
+    #expect(first?.bytes == [1])
+    #expect(try await call.next() == nil)
+    #expect(try await played == 8)
+    await #expect(throws: Status(.cancelled, "the call is over")) { try await call.send([1]) }
+  }
+
   @Test func `messages are compressed when the call says so, and understood when the server does`() async throws {
     let server = try ScriptedServer()
     async let played = script {

@@ -495,7 +495,13 @@ private final class Held: UnaryHandler {
   }
 
   @Test func `a header list over the limit is RESOURCE_EXHAUSTED in a 431`() async throws {
-    try await withServer(configure: { $0.http.limits.headerListBytesMax = 1000 }) { server, _ in
+    try await withServer(configure: { $0.http.limits.headerListBytesMax = 1000 }) { server, channel in
+      var long = Metadata()
+      try long.add("x-long", String(repeating: "a", count: 1000))
+      let options = CallOptions(metadata: long)
+      await expect(.resourceExhausted, "received metadata size exceeds limit") {
+        try await channel.unary("/test/Echo", [1], options: options)
+      }
       let peer = try ScriptedPeer(port: server.ports[0])
       peer.open()
       send(peer, 1, "/test/Echo", [("x-long", String(repeating: "a", count: 1000))], framed([1]))
@@ -517,6 +523,17 @@ private final class Held: UnaryHandler {
       ] {
         peer.send(Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: stream, ScriptedPeer.block(fields)))
         #expect(try peer.answer(on: stream).fields[":status"] == status)
+      }
+    }
+  }
+
+  @Test func `gRPC in HTTP 1 is refused, what is not gRPC in its own way`() async throws {
+    try await withServer { server, _ in
+      let peer = try ScriptedPeer(port: server.ports[0])
+      for (type, status) in [("application/grpc", 505), ("application/grpc+proto", 505), ("application/json", 415)] {
+        peer.send("POST /test/Echo HTTP/1.1\r\nhost: test\r\ncontent-type: \(type)\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0")
+        let answer = try peer.textAnswer()
+        #expect(answer.status == status)
       }
     }
   }

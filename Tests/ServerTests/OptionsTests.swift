@@ -1,3 +1,4 @@
+import HTTP
 import Lifecycle
 import Testing
 
@@ -31,6 +32,32 @@ import Testing
   @Test(arguments: ["--port=x", "--port=", "--port=70000", "--port=-1", "--max_num_load_retries=-1", "--version=maybe", "--rest_api_port=abc"])
   func `a malformed value stops it`(argument: String) {
     #expect(throws: OptionsError.self) { try Options([argument]) }
+  }
+
+  @Test func `gRPC's channel arguments set the limits that they mean, and others are named as without effect`() throws {
+    let options = try Options([
+      "--grpc_channel_arguments=grpc.max_connection_age_ms=60000,grpc.max_connection_age_grace_ms=2147483647,"
+        + "grpc.keepalive_time_ms=1000,grpc.keepalive_permit_without_calls=0,grpc.http2.max_ping_strikes=0,grpc.fancy=1,grpc.name=x"
+    ])
+    #expect(options.limits.connectionAgeMilliseconds == 60_000)
+    #expect(options.limits.connectionAgeGraceMilliseconds == 0)
+    #expect(options.limits.keepaliveMilliseconds == 1000)
+    #expect(options.limits.idlePingMillisecondsMin == 7_200_000)
+    #expect(options.limits.pingStrikesMax == 0)
+    #expect(options.withoutEffect == ["grpc_channel_arguments: grpc.fancy=1", "grpc_channel_arguments: grpc.name=x"])
+  }
+
+  @Test func `any limit of the transport can be set by its name, which wins`() throws {
+    let options = try Options([
+      "--transport_limits=connections_per_peer_max=7,keepalive_milliseconds=9", "--grpc_channel_arguments=grpc.keepalive_time_ms=1000",
+    ])
+    #expect(options.limits.connectionsPerPeerMax == 7)
+    #expect(options.http.limits.keepaliveMilliseconds == 9)
+  }
+
+  @Test(arguments: ["nothing=1", "connections_max", "connections_max=x", "connections_max=-1", "=1"])
+  func `a limit that is none, or none that can be read, stops it`(text: String) {
+    #expect(throws: OptionsError.self) { try Options(["--transport_limits=\(text)"]) }
   }
 
   @Test func `the flags of TensorFlow Serving are all here`() {

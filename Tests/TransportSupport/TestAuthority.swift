@@ -90,9 +90,14 @@ public struct TestCertificate: Sendable {
     let bio = unsafe BIO_new(BIO_s_mem())
     defer { unsafe BIO_free(bio) }
     precondition(unsafe write(bio) == 1)
+    var text: [UInt8] = []
     var bytes = [UInt8](repeating: 0, count: 1 << 14)
-    // At most as many bytes as the array has.
-    let n = unsafe BIO_read(bio, &bytes, Int32(bytes.count))
-    return String(decoding: bytes[..<Int(n)], as: UTF8.self)
+    while true {
+      // At most as many bytes as the array has.
+      let n = unsafe BIO_read(bio, &bytes, Int32(bytes.count))
+      if n <= 0 { break }
+      text += bytes[..<Int(n)]
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 }

@@ -14,10 +14,11 @@ final class SharedBytes: Sendable {
 
   var bytesTaken: Int { taken.load(ordering: .relaxed) }
 
-  func take(_ count: Int) -> Bool {
+  /// - Parameter reserve: what must be left when `count` has been taken.
+  func take(_ count: Int, leaving reserve: Int = 0) -> Bool {
     let (sum, overflow) = taken.load(ordering: .relaxed).addingReportingOverflow(count)
-    if overflow || sum > bytesMax { return false }
-    if taken.add(count, ordering: .relaxed).newValue <= bytesMax { return true }
+    if overflow || sum > bytesMax - reserve { return false }
+    if taken.add(count, ordering: .relaxed).newValue <= bytesMax - reserve { return true }
     taken.subtract(count, ordering: .relaxed)
     return false
   }
@@ -41,10 +42,10 @@ struct ByteAccount {
   }
 
   /// False: there is no room for `count` more, and nothing has changed.
-  mutating func hold(_ count: Int) -> Bool {
+  mutating func hold(_ count: Int, leaving reserve: Int = 0) -> Bool {
     let (sum, overflow) = held.addingReportingOverflow(count)
     if overflow { return false }
-    if sum > reserved, !reserve(sum) { return false }
+    if sum > reserved, !self.reserve(sum, leaving: reserve) { return false }
     held = sum
     return true
   }
@@ -58,16 +59,16 @@ struct ByteAccount {
     return false
   }
 
-  private mutating func reserve(_ wanted: Int) -> Bool {
+  private mutating func reserve(_ wanted: Int, leaving reserve: Int) -> Bool {
     guard let shared else {
       reserved = .max
       return true
     }
     let missing = wanted - reserved
     let rounded = missing > Int.max - step ? missing : (missing + step - 1) / step * step
-    if shared.take(rounded) {
+    if shared.take(rounded, leaving: reserve) {
       reserved += rounded
-    } else if shared.take(missing) {
+    } else if shared.take(missing, leaving: reserve) {
       reserved = wanted
     } else {
       return false

@@ -13,10 +13,16 @@ public protocol ConnectionObserver: AnyObject {
   /// The peer takes no new streams; those that it has will finish, unless they end with `.refused` right after this.
   /// - Parameter text: GOAWAY's debug data.
   func goingAway(_ connection: HTTP2Connection, _ error: StreamError, _ text: String)
+  /// The server has said other SETTINGS: `streamsMax` may be another.
+  func settingsChanged(_ connection: HTTP2Connection)
   /// A `ping` was answered.
   func ponged(_ connection: HTTP2Connection)
   /// Every stream has been closed before this.
   func closed(_ connection: HTTP2Connection, _ reason: String)
+}
+
+extension ConnectionObserver {
+  public func settingsChanged(_ connection: HTTP2Connection) {}
 }
 
 @safe public final class HTTP2Connection: Connection {
@@ -376,6 +382,7 @@ public protocol ConnectionObserver: AnyObject {
       let interval = streams.isEmpty ? limits.idlePingMillisecondsMin : limits.pingMillisecondsMin
       if !pings.received(now: loop.now, intervalMilliseconds: interval, strikesMax: limits.pingStrikesMax) { return tooManyPings() }
     case FrameType.settings where !acknowledges:
+      observer?.settingsChanged(self)
       let count = 1 + streams.count / Limits.streamsPerSettingsCharge
       return control.charge(count, now: loop.now) ? SessionCode.ok : flooded("SETTINGS frames")
     default: break

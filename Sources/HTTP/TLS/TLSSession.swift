@@ -30,7 +30,7 @@ internal import Glibc
   }
 
   private enum State: Equatable {
-    case handshaking, open, ended
+    case handshaking, open
     case failed(TLSError)
   }
 
@@ -47,6 +47,10 @@ internal import Glibc
   private let server: String
   private let handshakeBytesMax: Int
   private var state = State.handshaking
+  /// The peer has said that it sends no more.
+  private(set) var hasEnded = false
+  /// And so have we; each direction ends by itself.
+  private var hasClosed = false
   private var handshakeBytes = 0
   /// Records sealed with the present key.
   private var records = 0
@@ -90,7 +94,7 @@ internal import Glibc
   deinit {
     // OpenSSL takes a connection that was just lost for an attack and forbids its session to be resumed. RFC 8446 §6.1 does
     // not; a session that failed is left to OpenSSL.
-    if state == .open || state == .ended { unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+    if state == .open { unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
     unsafe SSL_free(ssl)
   }
 
@@ -121,14 +125,11 @@ internal import Glibc
 // MARK: bytes in
 
 extension TLSSession {
-  /// The peer has said that it sends no more.
-  var hasEnded: Bool { state == .ended }
-
   /// Takes what has come and appends what is to be sent. A client begins with no bytes.
   func handshake(_ bytes: UnsafeRawBufferPointer, into sealed: inout ByteBuffer) -> Progress {
     switch state {
     case .failed(let error): return .failed(error)
-    case .open, .ended: preconditionFailure("handshake after the handshake")
+    case .open: preconditionFailure("handshake after the handshake")
     case .handshaking: break
     }
     if handshakeBytes == 0, let first = unsafe bytes.first, !isTLS(first) {
@@ -153,9 +154,8 @@ extension TLSSession {
   func decrypt(_ bytes: UnsafeRawBufferPointer, into plain: inout ByteBuffer, sealed: inout ByteBuffer) -> Decrypted {
     switch state {
     case .failed(let error): return .failed(error)
-    case .ended: return .ended
     case .handshaking: preconditionFailure("data before the handshake")
-    case .open: break
+    case .open: if hasEnded { return .ended }
     }
     return unsafe within(bytes, &sealed) {
       while unsafe inputCount > 0 || SSL_pending(ssl) > 0 {
@@ -171,7 +171,7 @@ extension TLSSession {
         switch unsafe SSL_get_error(ssl, n) {
         case SSL_ERROR_WANT_READ: return eventsLeft < 0 ? .failed(fail(flood())) : .open
         case SSL_ERROR_ZERO_RETURN:
-          state = .ended
+          hasEnded = true
           return .ended
         default:
           return .failed(fail(TLSError(.handshake, "read", reason: reason() ?? "a record that cannot be read")))
@@ -207,7 +207,7 @@ extension TLSSession {
   func encrypt(
     _ pieces: UnsafeMutableBufferPointer<iovec>, staging: UnsafeMutableRawBufferPointer, into sealed: inout ByteBuffer
   ) -> TLSError? {
-    guard state == .open || state == .ended else { return TLSError(.system, "write", reason: "the session is not open") }
+    guard state == .open, !hasClosed else { return TLSError(.system, "write", reason: "the session is closed") }
     var total = 0
     for unsafe piece in unsafe pieces { total += unsafe piece.iov_len }
     let most = total / TLSSession.recordBytesMax + 1
@@ -254,7 +254,7 @@ extension TLSSession {
   /// TLS 1.3: what follows is sealed with a new key.
   func updateKey(into sealed: inout ByteBuffer) {
     records = 0
-    guard state == .open, version == .tls13 else { return }
+    guard state == .open, !hasClosed, version == .tls13 else { return }
     unsafe within(UnsafeRawBufferPointer(start: nil, count: 0), &sealed) {
       _ = unsafe SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
       _ = unsafe SSL_do_handshake(ssl)
@@ -262,12 +262,12 @@ extension TLSSession {
     OpenSSLErrors.clear()
   }
 
-  /// Says that we send no more. Once, and only if the session is good.
+  /// Says that we send no more. Once, and only if the session is good; what the peer sends can still be read.
   func closeNotify(into sealed: inout ByteBuffer) {
-    guard state == .open || state == .ended else { return }
+    guard state == .open, !hasClosed else { return }
     _ = unsafe within(UnsafeRawBufferPointer(start: nil, count: 0), &sealed) { unsafe SSL_shutdown(ssl) }
     OpenSSLErrors.clear()
-    state = .ended
+    hasClosed = true
   }
 }
 

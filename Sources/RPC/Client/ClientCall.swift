@@ -210,10 +210,11 @@ extension ClientCall: StreamHandler {
   public final func responded(_ stream: HTTPStream) {
     if isFinished { return }
     link?.answered()
+    if stream.headOverflowed { return giveUp(.metadataTooLarge) }
+    // Trailers-Only: no answer, only how it ended. gRPC's word counts for more than HTTP's ("HTTP to gRPC Status Code Mapping").
+    if stream.head.has(.grpcStatus) { return }
     let status = stream.head.text(.status) ?? ""
     if status != "200" { return ending = (Status(http: status), .none) }
-    // Trailers-Only: no answer, only how it ended.
-    if stream.head.has(.grpcStatus) { return }
     isCommitted = true
     coding = ContentCoding(stream.head[.grpcEncoding])
     began(stream.head)
@@ -229,6 +230,8 @@ extension ClientCall: StreamHandler {
 
   public final func ended(_ stream: HTTPStream) {
     if isFinished { return }
+    if stream.hasMoreToSend { stop(stream) }
+    if stream.headOverflowed { return finish(.metadataTooLarge) }
     if ending == nil {
       let inTrailers = stream.trailers.has(.grpcStatus)
       let code = inTrailers ? stream.trailers.text(.grpcStatus) : stream.head.text(.grpcStatus)
@@ -239,15 +242,18 @@ extension ClientCall: StreamHandler {
       }
       ending = stream.failure(code, inTrailers: inTrailers)
     }
-    // The server has made up its mind: what was not sent yet is not wanted. When nothing is left the stream closes by
-    // itself right after this.
+    // Only another attempt has to wait until this one is gone.
+    if let status = ending?.status, isCommitted || core.configuration.retry == nil { finish(status) }
+  }
+
+  /// The server has made up its mind: what was not sent yet is not wanted. Behind this turn, because the connection is in the
+  /// middle of something.
+  private final func stop(_ stream: HTTPStream) {
     answered = stream
     loop.enqueue { [self] in
       if let stream = answered, stream.handler === self { stream.reset(.cancelled) }
       answered = nil
     }
-    // Only another attempt has to wait until this one is gone.
-    if let status = ending?.status, isCommitted || core.configuration.retry == nil { finish(status) }
   }
 
   public final func closed(_ stream: HTTPStream, _ error: StreamError) {
@@ -283,6 +289,7 @@ extension HTTPStream {
 
 extension Status {
   static let deadline = Status(.deadlineExceeded, "Deadline Exceeded")
+  static let metadataTooLarge = Status(.resourceExhausted, "CLIENT: Received metadata larger than max")
   static let channelClosed = Status(.cancelled, "the channel is closed")
 
   /// gRPC's mapping for servers that answer in plain HTTP ("HTTP to gRPC Status Code Mapping").

@@ -229,6 +229,8 @@ final class Link: ConnectionObserver, TimerTarget {
     lane?.movedOn()
   }
 
+  func settingsChanged(_ connection: HTTP2Connection) { core?.pump() }
+
   func ponged(_ connection: HTTP2Connection) { keepalive?.acknowledged() }
 
   func closed(_ connection: HTTP2Connection, _ reason: String) {

@@ -50,6 +50,7 @@ final class UnaryClientCall: ClientCall, @unchecked Sendable {
   }
 
   override func rewind(_ stream: HTTPStream?) {
+    // The connection may be about to write these bytes: they change hands, not places, and are sent again later only.
     if let stream { swap(&stream.body, &body) }
     assembler.reset(keeping: 0, into: &loop.buffers)
   }

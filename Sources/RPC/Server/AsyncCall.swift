@@ -100,8 +100,13 @@ public final class AsyncCall: Sendable {
   public func write(_ message: [UInt8], isCompressible: Bool = true) async throws {
     let writer = Writer()
     try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        call.loop.enqueue { [self] in write(message, isCompressible, writer, continuation) }
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        // A loop that ends cancels its calls first: a job that is handed over before that, under the lock, still runs.
+        let isTaken = state.withLock { state in
+          if !state.isCancelled { call.loop.enqueue { [self] in write(message, isCompressible, writer, continuation) } }
+          return !state.isCancelled
+        }
+        if !isTaken { continuation.resume(throwing: CancellationError()) }
       }
     } onCancel: {
       writer.isCancelled.store(true, ordering: .relaxed)

@@ -154,7 +154,7 @@ extension StreamingCall {
     coding = application.agreedCoding(compression, on: stream)
     var more = FieldList()
     initialMetadata.append(to: &more)
-    stream.begin(application.fields.streamHead(coding), more)
+    stream.begin(application.fields.head(coding), more)
   }
 
   /// Ends the call for a reason that is not the handler's.

@@ -131,8 +131,7 @@ internal import Synchronization
 
   /// Sends what is in the stream's body.
   private func send(_ coding: ContentCoding?, on stream: HTTPStream) {
-    let isEncoded = coding != nil || assembler.coding != nil
-    let head = isEncoded ? application.fields.streamHead(coding) : application.fields.head
+    let head = application.fields.head(coding)
     guard let extras, !extras.initialMetadata.isEmpty || !extras.trailingMetadata.isEmpty else {
       return stream.respond(head, trailers: application.fields.trailersOK)
     }
@@ -165,7 +164,7 @@ internal import Synchronization
     if extras.initialMetadata.isEmpty { return application.send(status, extras.trailingMetadata, on: stream) }
     var first = FieldList()
     extras.initialMetadata.append(to: &first)
-    stream.begin(application.fields.head, first)
+    stream.begin(application.fields.head(nil), first)
     application.end(status, extras.trailingMetadata, on: stream)
   }
 

