@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SessionMemoryTests {
   /// One block, and what the test wrote into it.
-  private struct Held {
+  @safe private struct Held {
     let block: UnsafeMutableRawPointer
     let count: Int
     let byte: UInt8
@@ -32,7 +32,7 @@ import Testing
     let second = try unsafe #require(functions.malloc(size, functions.mem_user_data))
     let a = unsafe Held(first, size, 1), b = unsafe Held(second, size, 2)
     #expect(a.isIntact && b.isIntact)
-    #expect(unsafe Int(bitPattern: first) % 16 == 0)
+    #expect(Int(bitPattern: first) % 16 == 0)
     unsafe functions.free(first, functions.mem_user_data)
     unsafe functions.free(second, functions.mem_user_data)
   }
@@ -42,7 +42,8 @@ import Testing
     let functions = unsafe memory.functions
     for _ in 0..<3 {
       let block = try unsafe #require(functions.calloc(size / 8, 8, functions.mem_user_data))
-      #expect(unsafe UnsafeRawBufferPointer(start: block, count: size).allSatisfy { $0 == 0 })
+      let isZero = unsafe UnsafeRawBufferPointer(start: block, count: size).allSatisfy { $0 == 0 }
+      #expect(isZero)
       unsafe block.initializeMemory(as: UInt8.self, repeating: 0xff, count: size)
       unsafe functions.free(block, functions.mem_user_data)
     }
@@ -56,8 +57,8 @@ import Testing
     for next in [10, 20, 300, 5000, 60_000, 200_000] {
       unsafe block = functions.realloc(block, next, functions.mem_user_data)
       let grown = try unsafe #require(block)
-      let old = unsafe UnsafeRawBufferPointer(start: grown, count: size)
-      #expect(unsafe old.allSatisfy { $0 == UInt8(truncatingIfNeeded: size) })
+      let isKept = unsafe UnsafeRawBufferPointer(start: grown, count: size).allSatisfy { $0 == UInt8(truncatingIfNeeded: size) }
+      #expect(isKept)
       unsafe grown.initializeMemory(as: UInt8.self, repeating: UInt8(truncatingIfNeeded: next), count: next)
       size = next
     }
@@ -68,8 +69,11 @@ import Testing
   @Test func `sizes beyond all memory are refused`() {
     let memory = SessionMemory()
     let functions = unsafe memory.functions
-    #expect(unsafe functions.malloc(.max, functions.mem_user_data) == nil)
-    #expect(unsafe functions.calloc(.max, 2, functions.mem_user_data) == nil)
+    let blocks = unsafe [
+      functions.malloc(.max, functions.mem_user_data), functions.calloc(.max, 2, functions.mem_user_data),
+    ]
+    let areNil = unsafe blocks.allSatisfy { unsafe $0 == nil }
+    #expect(areNil)
   }
 
   /// The seed is printed by the test's argument.
@@ -95,7 +99,8 @@ import Testing
         unsafe functions.free(last.block, functions.mem_user_data)
       }
     }
-    #expect(held.allSatisfy(\.isIntact))
+    let areIntact = held.allSatisfy { $0.isIntact }
+    #expect(areIntact)
     for block in held { unsafe functions.free(block.block, functions.mem_user_data) }
     // One slab of each size stays.
     #expect(memory.mappedBytes <= 24 * 65_536)
