@@ -52,7 +52,7 @@ import Testing
       "--transport_limits=connections_per_peer_max=7,keepalive_milliseconds=9", "--grpc_channel_arguments=grpc.keepalive_time_ms=1000",
     ])
     #expect(options.limits.connectionsPerPeerMax == 7)
-    #expect(options.http.limits.keepaliveMilliseconds == 9)
+    #expect(options.limits.keepaliveMilliseconds == 9)
   }
 
   @Test(arguments: ["nothing=1", "connections_max", "connections_max=x", "connections_max=-1", "=1"])
