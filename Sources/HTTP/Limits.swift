@@ -253,8 +253,8 @@ enum Quantum {
   static let readsPerTurn = 4
   /// A peer that sends at least this much at once is worth waiting for, when at least as much is still to come.
   static let patientFromBytes = 16 << 10
-  /// The most that is waited for: two reads.
-  static let patientBytesMax = 2 * readBytes
+  /// The most that is waited for: what one turn reads.
+  static let patientBytesMax = readsPerTurn * readBytes
   /// A wait ends when nothing was read for this long.
   static let patientMilliseconds = 1
   /// Bytes pulled from nghttp2 before they are written: bounds the copy when a socket is full.

@@ -15,7 +15,7 @@ import TransportSupport
     #expect(!patience.isWaiting)
   }
 
-  @Test func `no more is waited for than two reads`() {
+  @Test func `no more is waited for than one turn reads`() {
     var patience = Patience()
     #expect(patience.read(65_536, expecting: 1 << 30) == Quantum.patientBytesMax)
     #expect(patience.read(65_536, expecting: 1 << 29) == nil, "the mark is set already")
