@@ -114,6 +114,21 @@ def is_at_rest(server, seconds=0.3):
     return server.cpu_seconds() - before <= max(0.02, seconds / 20)
 
 
+def kept_waiting(pid):
+    """Thread -> seconds that it could have run and the kernel ran somebody else."""
+    seen = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            seen[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
+    return seen
+
+
+def longest_wait(pid, before):
+    """Of any one thread since `before`. On a busy machine this is no fault of the server's; what the server does in its own time is
+    not in it."""
+    return max(seconds - before.get(task, 0) for task, seconds in kept_waiting(pid).items())
+
+
 @contextlib.contextmanager
 def neighbourly(server, grows_by=64 * MB, worst=0.25):
     """The block is an attack. What it must not do is checked here."""
@@ -121,16 +136,19 @@ def neighbourly(server, grows_by=64 * MB, worst=0.25):
     resident = status_bytes(server, "VmRSS")
     # The high-water mark starts again from here.
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
+    pids = server.process.pid, server.neighbour.process.pid
+    waited = [kept_waiting(pid) for pid in pids]
     server.neighbour.begin()
     try:
         yield
     finally:
         seen = server.neighbour.end()
     server.must_be_alive()
+    excused = sum(longest_wait(pid, before) for pid, before in zip(pids, waited))
     grown = status_bytes(server, "VmHWM") - resident
-    print(f"neighbour: {seen['count']} calls, worst {seen['worst'] * 1e3:.1f} ms, median {seen['median'] * 1e3:.2f} ms; grew by {grown / MB:.1f} MB")
+    print(f"neighbour: {seen['count']} calls, worst {seen['worst'] * 1e3:.1f} ms ({excused * 1e3:.1f} kept waiting), median {seen['median'] * 1e3:.2f} ms; grew by {grown / MB:.1f} MB")
     assert not seen["wrong"], seen
-    assert seen["worst"] < worst + 10 * server.quiet["worst"], f"{seen}, quiet: {server.quiet}"
+    assert seen["worst"] < worst + 10 * server.quiet["worst"] + excused, f"{seen}, quiet: {server.quiet}, kept waiting: {excused}"
     assert grown < grows_by, f"grew by {grown / MB:.1f} MB"
     until(lambda: descriptors(server) <= base, what=f"{base} descriptors")
     until(lambda: is_at_rest(server), what="rest")
