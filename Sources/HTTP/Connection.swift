@@ -399,7 +399,10 @@ extension Connection {
   }
 
   final func flush() {
-    if isWaitingToWrite { return finishIfDone() }
+    if isWaitingToWrite {
+      holdBack()
+      return finishIfDone()
+    }
     for _ in 0..<Quantum.writesPerTurn {
       let more = gather()
       if loop.outbox.isEmpty { return finishIfDone() }
@@ -441,11 +444,17 @@ extension Connection {
     if isWaitingToWrite { return }
     bytesWrittenSinceStallCheck = 0
     isWaitingToWrite = true
-    // Who does not read is not read from. A peer must take what it was sent before it may hope for more, so this cannot lock
-    // the two of us up; a client of ours reads on, because a server may do the same to it.
-    isHeldBack = host != nil && pending.count + answerBytesWaiting > limits.readAheadBytesMax
     watch()
+    holdBack()
     stallTimer = loop.schedule(afterMilliseconds: limits.writeStallMilliseconds, self)
+  }
+
+  /// Who does not read is not read from. A peer must take what it was sent before it may hope for more, so this cannot lock the
+  /// two of us up; a client of ours reads on, because a server may do the same to it.
+  private func holdBack() {
+    if isHeldBack || host == nil || pending.count + answerBytesWaiting <= limits.readAheadBytesMax { return }
+    isHeldBack = true
+    watch()
   }
 
   private func flushPending() {

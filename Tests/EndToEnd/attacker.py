@@ -112,6 +112,13 @@ class Peer:
         except OSError:
             return False
 
+    def agree(self):
+        """Acknowledges the server's SETTINGS: from then on its windows and frame sizes count."""
+        while (heard := self.frame()) is not None and heard[0] != SETTINGS:
+            pass
+        self.say(frame(SETTINGS, ACK))
+        return self
+
     def frame(self):
         """The next frame as (type, flags, stream, payload); None when the connection is closed. A silent server raises TimeoutError."""
         while len(self.heard) < 9 or len(self.heard) < 9 + int.from_bytes(self.heard[:3], "big"):
@@ -182,7 +189,7 @@ class Outcome:
         self.bytes = 0
 
 
-def flood(port, say, seconds=0.5, connections=4, greeting=PREFACE + settings(), listens=True):
+def flood(port, say, seconds=0.5, connections=4, greeting=PREFACE + settings(), listens=True, agrees=False):
     """Each of `connections` sends the pieces of `say()` until the server hangs up, then begins again with a new connection,
     for `seconds`. `say` makes a fresh iterator of byte strings per connection; when it ends, so does that connection."""
     outcome, deadline, lock = Outcome(), time.monotonic() + seconds, threading.Lock()
@@ -195,6 +202,8 @@ def flood(port, say, seconds=0.5, connections=4, greeting=PREFACE + settings(), 
                 continue
             sent, hung_up = 0, False
             with peer:
+                if agrees:
+                    peer.agree()
                 for piece in say():
                     if time.monotonic() > deadline:
                         break

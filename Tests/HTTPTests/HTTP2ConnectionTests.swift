@@ -256,6 +256,8 @@ private final class Flag: Sendable {
   @Test func `a client that never reads is cut when its backlog is full, and its memory with it`() async throws {
     var limits = Limits()
     limits.writeBacklogBytesMax = 1 << 20
+    // Otherwise it would not be read from any more, and wait for the stall time.
+    limits.readAheadBytesMax = .max
     try await withServer(limits) { _, port in
       let peer = try ScriptedPeer(port: port, receiveBufferBytes: 65_536)
       peer.open([(4, 0x7fff_ffff)])
