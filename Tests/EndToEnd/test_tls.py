@@ -210,7 +210,7 @@ def test_no_protocol_in_common(serve_tls, authority, tmp_path):
 def test_renegotiation_is_refused(serve_tls, authority, tmp_path):
     server = serve_tls()
     result = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-tls1_2", "-alpn", "h2", "-CAfile", str(authority.certificate)],
+        ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-tls1_2", "-alpn", "http/1.1", "-CAfile", str(authority.certificate)],
         input="R\n", capture_output=True, text=True, errors="replace", timeout=20, cwd=tmp_path)
     assert "no renegotiation" in result.stderr, result.stderr
     expect_answer(server, server.channel)

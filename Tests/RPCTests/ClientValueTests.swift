@@ -75,8 +75,19 @@ private func after(_ seconds: Double) -> MonotonicTime { start.advanced(byNanose
     var it = subchannel()
     _ = it.wanted(at: start)
     _ = it.connected()
-    it.movedOn()
+    #expect(it.movedOn(at: start, random: 0.5) == .none)
     #expect(it.connectivity == .idle)
+  }
+
+  @Test func `a server that asks for another connection again and again without an answer is left alone`() {
+    var it = subchannel()
+    var actions: [Subchannel.Action] = []
+    for _ in 0..<4 {
+      _ = it.wanted(at: start)
+      _ = it.connected()
+      actions.append(it.movedOn(at: start, random: 0.5))
+    }
+    #expect(actions == [.none, .none, .none, .wait(until: after(1))])
   }
 
   @Test func `shut down is shut down`() {

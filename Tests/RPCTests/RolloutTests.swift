@@ -15,7 +15,11 @@ private final class Echo: UnaryHandler {
   }
 }
 
-private final class Count: Sendable { let value = Atomic<Int>(0) }
+private final class Calls: Sendable {
+  let answered = Atomic<Int>(0)
+  let failed = Atomic<Int>(0)
+  let isDone = Atomic<Bool>(false)
+}
 
 @Suite(.timeLimit(.minutes(1))) struct RolloutTests {
   private func server(port: Int = 0, _ change: (inout Limits) -> Void = { _ in }) throws -> RPCServer {
@@ -29,33 +33,37 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     return server
   }
 
-  /// Calls without pause on eight tasks until `isDone`; throws when one fails.
-  private func keepCalling(_ channel: Channel, _ calls: Count, _ body: () async throws -> Void) async throws {
-    let isDone = Count()
+  /// Calls without pause on eight tasks while `body` runs; throws when one fails.
+  private func keepCalling(_ channel: Channel, _ calls: Calls, _ body: () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for i in 0..<8 {
         group.addTask {
-          while isDone.value.load(ordering: .relaxed) == 0 {
+          while !calls.isDone.load(ordering: .relaxed) {
             let request = [UInt8(i), UInt8.random(in: 0...255)]
-            let answer = try await channel.unary("/test/Echo", request, options: CallOptions(timeout: .seconds(20)))
-            #expect(answer.bytes == request)
-            calls.value.add(1, ordering: .relaxed)
+            do {
+              let answer = try await channel.unary("/test/Echo", request, options: CallOptions(timeout: .seconds(20)))
+              #expect(answer.bytes == request)
+            } catch {
+              calls.failed.add(1, ordering: .relaxed)
+              throw error
+            }
+            calls.answered.add(1, ordering: .relaxed)
           }
         }
       }
-      do { try await body() } catch {
-        isDone.value.store(1, ordering: .relaxed)
-        throw error
-      }
-      isDone.value.store(1, ordering: .relaxed)
+      defer { calls.isDone.store(true, ordering: .relaxed) }
+      try await body()
+      calls.isDone.store(true, ordering: .relaxed)
       try await group.waitForAll()
     }
   }
 
-  private func more(_ calls: Count, _ count: Int) async throws {
-    let goal = calls.value.load(ordering: .relaxed) + count
-    for _ in 0..<2000 where calls.value.load(ordering: .relaxed) < goal { try await Task.sleep(for: .milliseconds(5)) }
-    #expect(calls.value.load(ordering: .relaxed) >= goal)
+  /// Waits for `count` more calls, or until one has failed.
+  private func more(_ calls: Calls, _ count: Int) async throws {
+    let goal = calls.answered.load(ordering: .relaxed) + count
+    while calls.answered.load(ordering: .relaxed) < goal, calls.failed.load(ordering: .relaxed) == 0 {
+      try await Task.sleep(for: .milliseconds(5))
+    }
   }
 
   @Test func `two replicas are restarted one after the other and no call fails`() async throws {
@@ -66,7 +74,7 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
     let channel = Channel(to: try Target(parsing: "ipv4:127.0.0.1:\(ports.0),127.0.0.1:\(ports.1)"), configuration: configuration)
     channel.connect()
     while await channel.readyAddresses < 2 { try await Task.sleep(for: .milliseconds(5)) }
-    let calls = Count()
+    let calls = Calls()
     try await keepCalling(channel, calls) {
       try await more(calls, 50)
       await one.drain(deadline: .seconds(20))
@@ -114,9 +122,9 @@ private final class Count: Sendable { let value = Atomic<Int>(0) }
   }
 
   @Test func `connections that the server ends for their age cost no call`() async throws {
-    let server = try server { $0.connectionAgeMilliseconds = 30 }
+    let server = try server { $0.connectionAgeMilliseconds = 50 }
     let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]))
-    let calls = Count()
+    let calls = Calls()
     try await keepCalling(channel, calls) {
       for _ in 0..<10 {
         try await Task.sleep(for: .milliseconds(30))

@@ -42,10 +42,16 @@ struct ByteAccount {
   }
 
   /// False: there is no room for `count` more, and nothing has changed.
+  /// - Parameter reserve: what must be left of the sum for others.
   mutating func hold(_ count: Int, leaving reserve: Int = 0) -> Bool {
     let (sum, overflow) = held.addingReportingOverflow(count)
     if overflow { return false }
-    if sum > reserved, !self.reserve(sum, leaving: reserve) { return false }
+    if sum > reserved {
+      if !self.reserve(sum, leaving: reserve) { return false }
+    } else if reserve > 0, let shared, shared.bytesTaken - reserved + sum > shared.bytesMax - reserve {
+      // What we have reserved in advance is not for this.
+      return false
+    }
     held = sum
     return true
   }

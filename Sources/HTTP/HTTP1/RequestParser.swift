@@ -266,9 +266,8 @@ extension RequestParser {
       if count > 0 { return try readField(text, into: &head, isTrailer: false) }
       try endHead()
     case .chunkSize: try readChunkSize(text)
-    case .chunkEnd:
-      if count > 0 { throw .badChunkEnd }
-      state = .chunkSize
+    // Its limit leaves room for the CR alone.
+    case .chunkEnd: state = .chunkSize
     case .trailers:
       fieldBytes += count + 2
       if count > 0 { return try readField(text, into: &trailers, isTrailer: true) }

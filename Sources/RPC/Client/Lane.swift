@@ -130,9 +130,14 @@ final class Lane: TimerTarget {
   /// The link takes no more calls, and no harm is done.
   func movedOn() {
     link = nil
-    subchannel.movedOn()
-    place.becameIdle(self)
-    core.changed()
+    switch subchannel.movedOn(at: core.loop.now, random: core.random()) {
+    case .wait(let until):
+      arm(until)
+      core.lost(place.address, "the server asks for another connection each time")
+    default:
+      place.becameIdle(self)
+      core.changed()
+    }
   }
 
   /// The link is gone or takes no more calls.
@@ -222,7 +227,7 @@ final class Link: ConnectionObserver, TimerTarget {
   func goingAway(_ connection: HTTP2Connection, _ error: StreamError, _ text: String) {
     // gRFC A8: the server says this to clients that ping too often for it.
     if error == .enhanceYourCalm, text.contains("too_many_pings") { core?.tooManyPings() }
-    if error != .none || callCount == 0 { return retire("the server is going away") }
+    if error != .none { return retire("the server is going away") }
     isReady = false
     let lane = lane
     self.lane = nil

@@ -2,7 +2,7 @@
 //
 //            wanted                 SETTINGS came
 //   idle ──────────────► connecting ───────────────► ready
-//    ▲                       │                         │ GOAWAY, loss
+//    ▲                       │                         │ loss; GOAWAY: idle
 //    │      back-off over    ▼ refused, timed out      │
 //    ├──────────────────── failed ◄────────────────────┤ before it answered anything
 //    └─────────────────────────────────────────────────┘ after
@@ -37,6 +37,9 @@ struct Subchannel {
   }
 
   private(set) var state = State.idle
+  /// GOAWAYs in a row on connections that answered no call, before they count as failures.
+  private static let unansweredMovesMax = 3
+  private var unansweredMoves = 0
   private var backoff: Backoff
   private let connectTimeout: UInt64
 
@@ -73,12 +76,18 @@ struct Subchannel {
   mutating func answered() {
     guard case .ready(let since, false) = state else { return }
     state = .ready(since: since, hasAnswered: true)
+    unansweredMoves = 0
     backoff.succeeded()
   }
 
-  /// The server asks for another connection, and has taken calls on this one: nothing is wrong with it.
-  mutating func movedOn() {
-    if case .ready = state { state = .idle }
+  /// The server asks for another connection (GOAWAY without an error): nothing is wrong with it, unless it never does else.
+  /// - Parameter random: in 0..<1.
+  mutating func movedOn(at now: MonotonicTime, random: Double) -> Action {
+    guard case .ready(_, let hasAnswered) = state else { return lost(at: now, random: random) }
+    unansweredMoves = hasAnswered ? 0 : unansweredMoves + 1
+    if unansweredMoves > Subchannel.unansweredMovesMax { return lost(at: now, random: random) }
+    state = .idle
+    return .none
   }
 
   /// The connection could not be made, or is lost, or takes no more calls.

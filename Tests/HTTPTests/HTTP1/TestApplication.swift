@@ -88,6 +88,7 @@ final class TestApplication: HTTPApplication {
         _ = piece.append(bytes)
         stream.write(piece)
       case "/pausing":
+        if stream.isPaused { _ = received.append(byteCount: 1) { $0.append(UInt8(ascii: "!")) } }
         _ = received.append(bytes)
         stream.pause()
         application.log.wait(application.loop) { stream.resume() }
