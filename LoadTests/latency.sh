@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Latency at a rate that both servers hold, open loop: calls begin on time whatever the server does. Ours beside gRPC C++'s
-# no-op servers, interleaved; the median round of each.
+# Latency at a rate that both servers hold, from eight connections that each begin calls at their pace (h2load --rps). Ours
+# beside gRPC C++'s no-op servers, interleaved; the median round of each.
 #
 #   LoadTests/latency.sh                      half of what gRPC C++ can do on one core
 #   RATE=20000 SECONDS_EACH=3 LoadTests/latency.sh
@@ -8,7 +8,7 @@
 # Wanted: a p99 no worse than gRPC C++'s.
 set -euo pipefail
 source "$(dirname "$0")/common.bash"
-bin=$(build noop-server rpc-load)
+bin=$(build noop-server)
 body=${BODY:-$peers/zoo/ref/half_plus_two.request.pb}
 frame "$body" >"$work/body"
 rate=${RATE:-}
@@ -20,14 +20,18 @@ if [ -z "$rate" ]; then
   stop
 fi
 open_loop() { # label command...
-  local label=$1
+  local label=$1 calls=$((rate * ${SECONDS_EACH:-2})) each=$((rate / 8))
   shift
   start "$@"
-  timeout 120 taskset -c 1 "$bin/rpc-load" --target="127.0.0.1:$port" --path="$path" --body="$body" --connections=8 \
-    --seconds="${SECONDS_EACH:-2}" --warmup=1 --rate="$rate" >"$work/report" || cat "$work/report" >&2
+  h2 2000 8x8 >/dev/null
+  rm -f "$work/log"
+  timeout 120 taskset -c 1 h2load -n "$calls" -c 8 -m 64 -t 1 --rps="$each" --log-file="$work/log" -d "$work/body" -w 24 -W 24 \
+    -H te:trailers -H content-type:application/grpc "http://127.0.0.1:$port$path" >"$work/report"
   stop
-  tr ' ' '\n' <"$work/report" | awk -F= -v l="$label" \
-    '{ v[$1] = $2 } END { print l, v["p50_us"], v["p99_us"], v["p999_us"], v["per_second"] }' >>"$work/rows"
+  local seconds
+  seconds=$(awk '/finished in/ { print $4 }' "$work/report")
+  cut -f3 "$work/log" | sort -n | awk -v l="$label" -v r="$seconds" '
+    { v[NR] = $1 } END { print l, v[int(NR * 0.5)], v[int(NR * 0.99)], v[int(NR * 0.999)], r + 0 }' >>"$work/rows"
 }
 for ((round = 0; round < rounds; round++)); do
   open_loop martlet "$bin/noop-server" --port="$port"

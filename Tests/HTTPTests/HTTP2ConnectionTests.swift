@@ -29,7 +29,7 @@ private final class Flag: Sendable {
   var isRaised: Bool { value.load(ordering: .acquiring) }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct HTTP2ConnectionTests {
+@Suite(.blocking, .serialized, .timeLimit(.minutes(1))) struct HTTP2ConnectionTests {
   private func withServer(
     _ limits: Limits = Limits(), loops: Int = 1, _ body: (HTTPServer, Int) async throws -> Void
   ) async throws {

@@ -42,7 +42,7 @@ private final class Rules: HTTPApplication {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct LimitTests {
+@Suite(.blocking, .serialized, .timeLimit(.minutes(1))) struct LimitTests {
   private func withServer(
     _ change: (inout Limits) -> Void, loops: Int = 1, _ body: (HTTPServer, Int) async throws -> Void
   ) async throws {

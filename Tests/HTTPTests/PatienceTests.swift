@@ -5,7 +5,7 @@ import TransportSupport
 
 @testable import HTTP
 
-@Suite(.timeLimit(.minutes(1))) struct PatienceTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct PatienceTests {
   @Test func `a fast sender is waited for, to the end of the message`() {
     var patience = Patience()
     #expect(patience.read(65_536, expecting: 100_000) == 100_000)

@@ -105,7 +105,7 @@ private final class Pieces: HTTPApplication {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StreamingTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct StreamingTests {
   private func withServer(_ body: (ScriptedPeer, Seen) async throws -> Void) async throws {
     let seen = Seen()
     let server = try HTTPServer(.init(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1)) { _ in Pieces(seen) }

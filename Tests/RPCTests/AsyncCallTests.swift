@@ -28,7 +28,7 @@ private final class Peer: @unchecked Sendable {
   func answer(on stream: Int) async throws -> Answer { try await run { try $0.answer(on: stream) } }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct AsyncCallTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct AsyncCallTests {
   private final class Seen: Sendable {
     let received = Atomic<Int>(0)
     let written = Atomic<Int>(0)

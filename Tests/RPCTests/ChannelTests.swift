@@ -9,7 +9,7 @@ import TransportSupport
 
 private final class Count: Sendable { let value = Atomic<Int>(0) }
 
-@Suite(.timeLimit(.minutes(1))) struct ChannelTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct ChannelTests {
   private func channel(
     _ server: ScriptedServer, _ change: (inout Channel.Configuration) -> Void = { _ in }
   ) -> Channel {

@@ -10,7 +10,7 @@ import TransportSupport
 private final class Flag: Sendable { let value = Atomic<Bool>(true) }
 private final class Count: Sendable { let value = Atomic<Int>(0) }
 
-@Suite(.timeLimit(.minutes(1))) struct ClientStreamTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct ClientStreamTests {
   private func channel(_ server: ScriptedServer) -> Channel { Channel(to: .tcp(host: "127.0.0.1", port: server.port)) }
 
   @Test func `messages go both ways in turn, then the status comes with its trailers`() async throws {

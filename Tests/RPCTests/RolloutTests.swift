@@ -21,7 +21,7 @@ private final class Calls: Sendable {
   let isDone = Atomic<Bool>(false)
 }
 
-@Suite(.timeLimit(.minutes(1))) struct RolloutTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct RolloutTests {
   private func server(port: Int = 0, _ change: (inout Limits) -> Void = { _ in }) throws -> RPCServer {
     var methods = MethodTable()
     methods.register(path: "/test/Echo", Echo())

@@ -52,7 +52,7 @@ private final class Script: StreamingHandler, CallHandler, @unchecked Sendable {
   func cancelled(_ call: StreamingCall) { seen.cancelled.add(1, ordering: .releasing) }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StreamingTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct StreamingTests {
   private let seen = Seen()
 
   private func withServer(

@@ -12,7 +12,7 @@ private final class Echo: UnaryHandler {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TLSChannelTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct TLSChannelTests {
   private let authority = TestAuthority()
 
   private func server(clientVerification: TLSConfiguration.ClientVerification = .none) throws -> RPCServer {

@@ -80,7 +80,7 @@ private final class Held: UnaryHandler {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct UnaryTests {
+@Suite(.blocking, .serialized, .timeLimit(.minutes(1))) struct UnaryTests {
   private let held = Held()
 
   private func withServer(

@@ -205,7 +205,8 @@ static void tap(void) {
 int main(int count, char **arguments) {
   struct { const char *name; long *value; } options[] = {
       {"port", &port}, {"upstream", &upstream}, {"request", &request}, {"response", &response}, {"calls", &calls},
-      {"connections", &connections}, {"streams", &streams}};
+      {"connections", &connections}, {"streams", &streams},
+      {"gather", &gather}};
   for (int i = 2; i < count; i++) {
     int known = 0;
     for (size_t k = 0; k < sizeof options / sizeof *options; k++) {

@@ -1,6 +1,7 @@
 // HTTP/1.1 as others speak it: curl, and Python's http.client.
 import Foundation
 import Testing
+import TransportSupport
 
 @testable import HTTP
 
@@ -10,7 +11,7 @@ private enum Program {
   static func isHere(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: path) }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ForeignClientTests {
+@Suite(.blocking, .timeLimit(.minutes(1))) struct ForeignClientTests {
   /// What a program prints, run against a server; anything but success is an issue.
   private func ask(_ program: String, tls: CertificateStore? = nil, _ arguments: (Int) -> [String]) async throws -> String {
     var configuration = HTTPServer.Configuration(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1)

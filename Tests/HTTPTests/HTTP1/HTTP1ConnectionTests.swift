@@ -6,7 +6,7 @@ import TransportSupport
 
 @testable import HTTP
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct HTTP1ConnectionTests {
+@Suite(.blocking, .serialized, .timeLimit(.minutes(1))) struct HTTP1ConnectionTests {
   private func withServer(
     _ limits: Limits = Limits(), isServingAfter: Bool = true, _ body: (HTTPServer, Int, TestLog) async throws -> Void
   ) async throws {

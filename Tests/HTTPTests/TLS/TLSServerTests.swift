@@ -73,7 +73,7 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct TLSServerTests {
+@Suite(.blocking, .serialized, .timeLimit(.minutes(1))) struct TLSServerTests {
   private let world = TLSWorld()
 
   private func withServer(
