@@ -14,10 +14,11 @@ import pytest
 
 from harness import FIXTURES, PREDICT, Server, floats, request
 
-CALLS = 1500
+CALLS = 3000
 IN_FLIGHT = 32
-# Buffers and pools still grow now and then; a call that allocates costs at least 1.
-PER_CALL_MAX = 0.01
+# A call that allocates costs at least 1. How far pools grow depends on how many calls happen to meet: some 100 allocations
+# more or less in the life of a server.
+PER_CALL_MAX = 0.05
 
 
 @pytest.fixture(scope="module")
