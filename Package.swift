@@ -110,6 +110,7 @@ let package = Package(
       dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       path: "Tests/Interop/Client", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
     .testTarget(

@@ -9,6 +9,25 @@ extension OutputRawSpan {
     // A fixed-width integer has no padding.
     unsafe append(UInt32(truncatingIfNeeded: messageLength).bigEndian, as: UInt32.self)
   }
+
+  /// One copy of the whole.
+  @_lifetime(self: copy self)
+  mutating func append(_ bytes: RawSpan) {
+    precondition(bytes.byteCount <= freeCapacity)
+    // The free room was checked, the memory is the span's own, and the count says what was written.
+    unsafe withUnsafeMutableBytes { memory, count in
+      unsafe bytes.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: source)
+      }
+      count += bytes.byteCount
+    }
+  }
+
+  @_lifetime(self: copy self)
+  mutating func append(contentsOf bytes: [UInt8]) {
+    // A byte has no padding.
+    append(unsafe bytes.span.bytes)
+  }
 }
 
 /// How the messages of a call are sent.

@@ -135,21 +135,6 @@ extension Channel {
   }
 }
 
-extension OutputRawSpan {
-  /// One copy of the whole.
-  @_lifetime(self: copy self)
-  mutating func append(contentsOf bytes: [UInt8]) {
-    precondition(bytes.count <= freeCapacity)
-    // The free room was checked, the memory is the span's own, and the count says what was written.
-    unsafe withUnsafeMutableBytes { memory, count in
-      unsafe bytes.withUnsafeBytes { source in
-        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: source)
-      }
-      count += bytes.count
-    }
-  }
-}
-
 /// Hands one value to one continuation, once.
 final class ContinuationBox<Value: Sendable>: Sendable {
   private let slot = Mutex<CheckedContinuation<Value, Never>?>(nil)

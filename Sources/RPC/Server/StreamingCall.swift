@@ -311,19 +311,3 @@ extension StreamingCall: TimerTarget {
     }
   }
 }
-
-extension OutputRawSpan {
-  @_lifetime(self: copy self)
-  mutating func append(_ bytes: RawSpan) {
-    var at = 0
-    while at + 8 <= bytes.byteCount {
-      // Eight bytes are there; an integer has no padding.
-      unsafe append(bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self), as: UInt64.self)
-      at += 8
-    }
-    while at < bytes.byteCount {
-      append(bytes[at])
-      at += 1
-    }
-  }
-}

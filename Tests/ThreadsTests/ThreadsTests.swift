@@ -1,0 +1,62 @@
+import Glibc
+import Synchronization
+import Testing
+import Threads
+
+@Suite(.timeLimit(.minutes(1))) struct ThreadsTests {
+  private func nameOfThisThread() -> String {
+    var text = [CChar](repeating: 0, count: 17)
+    guard let file = unsafe fopen("/proc/thread-self/comm", "r") else { return "" }
+    defer { unsafe fclose(file) }
+    guard unsafe fgets(&text, Int32(text.count), file) != nil else { return "" }
+    return String(decoding: text.prefix { $0 > 32 }.map(UInt8.init), as: UTF8.self)
+  }
+
+  private func niceness() -> Int32 { getpriority(Int32(PRIO_PROCESS.rawValue), 0) }
+
+  @Test func `a thread has its name and has run when it is joined`() {
+    let seen = Mutex("")
+    SystemThread(named: "loop-7") { [self] in seen.withLock { $0 = nameOfThisThread() } }.join()
+    #expect(seen.withLock { $0 } == "loop-7")
+  }
+
+  @Test func `a thread takes no signals`() {
+    let isBlocked = Mutex(false)
+    SystemThread(named: "quiet") {
+      var blocked = sigset_t()
+      unsafe pthread_sigmask(SIG_BLOCK, nil, &blocked)
+      let answer = unsafe sigismember(&blocked, SIGTERM) == 1
+      isBlocked.withLock { $0 = answer }
+    }.join()
+    #expect(isBlocked.withLock { $0 })
+  }
+
+  @Test func `a background thread is nicer than the others, and they stay as they were`() {
+    let nice = Mutex<[Int32]>([])
+    let before = niceness()
+    SystemThread(named: "loader", priority: .background) { [self] in nice.withLock { $0.append(niceness()) } }.join()
+    SystemThread(named: "worker") { [self] in nice.withLock { $0.append(niceness()) } }.join()
+    #expect(nice.withLock { $0 } == [min(before + 10, 19), before])
+  }
+
+  @Test func `a semaphore lets through as many as it was signalled`() {
+    let semaphore = Semaphore(), passes = Passes()
+    let threads = (0..<4).map { i in
+      SystemThread(named: "waiter-\(i)") {
+        for _ in 0..<100 {
+          semaphore.wait()
+          passes.add()
+        }
+      }
+    }
+    for _ in 0..<400 { semaphore.signal() }
+    for thread in threads { thread.join() }
+    #expect(passes.count == 400)
+  }
+}
+
+private final class Passes: Sendable {
+  private let value = Atomic<Int>(0)
+  func add() { value.add(1, ordering: .relaxed) }
+  var count: Int { value.load(ordering: .relaxed) }
+}
