@@ -13,10 +13,9 @@ final class LoopState {
   private var waiting: WaitingRoom<Waiting>
   private var timer = TimerID.none
 
-  /// A call whose model is on its way.
+  /// A request whose model is on its way.
   struct Waiting: Sendable {
-    let call: DetachedCall
-    let handler: PredictHandler
+    let carrier: any DetachedCarrier
     /// When the server's patience ends.
     let until: MonotonicTime
   }
@@ -36,18 +35,26 @@ final class LoopState {
     return state
   }
 
-  /// Lets a call wait until the catalog changes, or refuses it when too many wait already.
-  func admit(_ call: UnaryCall, _ handler: PredictHandler) {
+  /// A request has arrived: answers it, hands it on, or lets it wait for its model.
+  func take(_ carrier: some Carrier) {
+    guard attempt(carrier) == .pending else { return }
     let patience = UInt64(max(0, options.waitingNanosecondsMax))
-    let entry = Waiting(call: call.detach(), handler: handler, until: loop.now.advanced(byNanoseconds: patience))
-    if patience > 0, wait(entry, call) { return }
-    call.fail(Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait already"))
+    let entry = Waiting(carrier: carrier.detach(), until: loop.now.advanced(byNanoseconds: patience))
+    if patience > 0, wait(entry, carrier) { return }
+    carrier.fail(Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait already"))
   }
 
-  /// Takes a call into the waiting room, until it is tried again or nobody waits for its answer; `false` when that is full.
-  private func wait(_ entry: Waiting, _ call: UnaryCall) -> Bool {
+  private func attempt(_ carrier: some Carrier) -> Outcome {
+    do { return try carrier.attempt(self) } catch {
+      carrier.fail(error)
+      return .settled
+    }
+  }
+
+  /// Takes a request into the waiting room, until it is tried again or nobody waits for its answer; `false` when that is full.
+  private func wait(_ entry: Waiting, _ carrier: some Carrier) -> Bool {
     guard let ticket = waiting.admit(entry) else { return false }
-    call.onCancel = { [weak self] in self?.waiting.leave(ticket) }
+    carrier.onCancel { [weak self] in self?.waiting.leave(ticket) }
     if waiting.count == 1 { setTimer(entry.until) }
     return true
   }
@@ -60,14 +67,16 @@ final class LoopState {
 
   private func retry() {
     // All leave before the first is answered: an answer can end a connection, and with it the calls of others in the room.
-    for entry in waiting.takeAll() {
-      entry.call.completeOnLoop { call in
-        call.onCancel = nil
-        if entry.until <= loop.now {
-          call.fail(Status(.unavailable, "the model is still loading"))
-        } else if entry.handler.attempt(call, self) == .pending, !wait(entry, call) {
-          call.fail(Status(.unavailable, "the model is still loading"))
-        }
+    for entry in waiting.takeAll() { retry(entry.carrier, entry) }
+  }
+
+  private func retry(_ carrier: some DetachedCarrier, _ entry: Waiting) {
+    carrier.attached { carrier in
+      carrier.onCancel(nil)
+      if entry.until <= loop.now {
+        carrier.fail(Status(.unavailable, "the model is still loading"))
+      } else if attempt(carrier) == .pending, !wait(entry, carrier) {
+        carrier.fail(Status(.unavailable, "the model is still loading"))
       }
     }
   }

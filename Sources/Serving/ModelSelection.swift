@@ -44,6 +44,14 @@ extension ModelEntry {
 }
 
 extension ModelSpec {
+  /// The model spec of the response: the name as asked, the signature and the version as chosen.
+  @_lifetime(copy self)
+  func answered(by version: Int64) -> ModelSpec {
+    ModelSpec(
+      name: name, signatureName: signatureName.byteCount > 0 ? signatureName : RawSpan(literal: "serving_default"),
+      version: version)
+  }
+
   /// The word "Servable" is what TensorFlow Serving's own tests and many clients look for.
   fileprivate var notFound: Status {
     if case .number(let version) = versionChoice { return notFound(version: version) }

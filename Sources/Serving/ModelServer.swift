@@ -2,6 +2,7 @@
 // their state, and the drain.
 public import Catalog
 public import HTTP
+internal import Messages
 internal import RPC
 
 /// Answers TensorFlow Serving's calls from a catalog that somebody else fills.
@@ -18,8 +19,9 @@ public final class ModelServer: Sendable {
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
       bytesMax: options.workerQueueBytesMax, runBytesMax: options.runBytesMax)
     self.workers = workers
+    let hub = InferenceHub(options, workers)
     var methods = MethodTable()
-    methods.register(path: "/tensorflow.serving.PredictionService/Predict", PredictHandler(options, workers))
+    methods.register(path: "/tensorflow.serving.PredictionService/Predict", InferenceHandler<PredictRequest>(hub))
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
     methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())

@@ -15,13 +15,12 @@ import Wire
 private func predict(
   _ model: Model, _ request: [UInt8], _ options: ServingOptions = ServingOptions(), version: Int64 = 3
 ) throws(Status) -> Tensorflow_Serving_PredictResponse {
-  let slot = Slot(modelName: "m", version: version, model: model)
   var frame = Frame()
   do {
     let parsed = try PredictRequest(request.rawSpan)
     let run = try PredictRun(parsed, model, options, feeding: &frame)
     try run.execute(&frame)
-    let spec = run.responseSpec(parsed.modelSpec, slot)
+    let spec = parsed.modelSpec.answered(by: version)
     let layout = PredictResponseLayout(run, spec, options, frame)
     let bytes = [UInt8](wireSize: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
     #expect(bytes.count == layout.byteCount)

@@ -10,42 +10,32 @@ internal import RPC
 internal import Tensors
 internal import Wire
 
-/// How requests are answered, from the command line.
-public struct ServingOptions: Sendable {
-  /// Outputs in `tensor_content`. TensorFlow Serving's default, and what many clients read, are the typed fields.
-  public var tensorContentResponses = false
-  /// Refuse Predict on a signature whose method_name is none that Predict may call.
-  public var methodNameCheck = false
-  /// The most memory a tensor of a request may take. A short message can claim a large tensor: missing values are filled.
-  public var tensorBytesMax = 1 << 30
-  /// The most memory a run may hold.
-  public var runBytesMax = 4 << 30
-  /// Runs estimated to take longer leave the event loop for a worker.
-  public var inlineNanosecondsMax = 200_000
-  /// Runs that turn out to need more memory leave the event loop too: what fills more takes longer than a loop has.
-  public var inlineBytesMax = 16 << 20
-  /// The most runs that wait for a worker, and the most memory their requests hold.
-  public var workerQueueMax = 4096
-  public var workerQueueBytesMax = 2 << 30
-  /// Workers; zero for as many as there are usable CPUs.
-  public var workers = 0
-  /// The most requests that wait for a loading model, on one event loop.
-  public var waitingMax = 1024
-  /// The longest a request waits for a loading model, unless its own deadline is nearer.
-  public var waitingNanosecondsMax: Int64 = 60_000_000_000
+extension PredictRequest: InferenceMessage {
+  static var messageName: String { "PredictRequest" }
 
-  public init() {}
+  func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> PredictRun {
+    try PredictRun(self, model, options, feeding: &frame)
+  }
+
+  func answer(
+    _ run: PredictRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply
+  ) throws(Status) {
+    let spec = modelSpec.answered(by: version)
+    let layout = PredictResponseLayout(run, spec, options, frame)
+    reply.reply(byteCount: layout.byteCount) { output in layout.append(spec, frame, to: &output) }
+  }
 }
 
-/// A prepared run: which signature, and which of its outputs the request wants.
-struct PredictRun {
+/// A prepared Predict: which signature, and which of its outputs the request wants.
+struct PredictRun: InferenceRun {
   let signature: Signature
-  /// A bit for each wanted output; past the 63rd they share the last.
   var wanted: UInt64 = .max
   /// The wanted outputs in the request's order; `nil` for all.
   var filter: [Int]?
-  /// Extent of dimension 0 of the first input, zero when that is empty: what the run's cost is estimated by.
   var rows = 1
+
+  var plan: Plan { signature.plan }
+  var cost: CostEstimate { signature.cost }
 }
 
 extension PredictRun {

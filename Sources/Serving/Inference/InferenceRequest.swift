@@ -1,0 +1,93 @@
+// What the hub asks of a request and of the run it leads to. A kind of inference (Predict, Classify, ...) in an encoding
+// (protobuf, JSON) is one type that conforms:
+//
+//     bytes ─► request ─ modelSpec ─► a slot ─ prepare ─► a run, its inputs in the frame ─► execute ─ answer ─► bytes
+//
+// Between `prepare` and `execute` everything the run needs is in the frame and in the run: who would rather run it elsewhere,
+// with others, takes it from there.
+internal import Catalog
+internal import Engine
+internal import HTTP
+internal import Messages
+internal import RPC
+internal import Wire
+
+/// A request for a run, laid over bytes that stay where they are until it has been answered.
+protocol InferenceRequest: ~Escapable {
+  associatedtype Run: InferenceRun
+
+  /// Which model, version and signature.
+  var modelSpec: ModelSpec { @_lifetime(copy self) get }
+
+  /// Whether an event loop should prepare it at all. What takes long before it is known how long the run takes does not.
+  func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool
+
+  /// Holds the request against the model, in TensorFlow Serving's order, and feeds the frame with its tensors. They may stand
+  /// in the request's bytes.
+  func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> Run
+
+  /// Answers with the outputs of a run that succeeded.
+  /// - Parameter version: the version that ran.
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply
+  ) throws(Status)
+}
+
+extension InferenceRequest where Self: ~Escapable {
+  func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool { true }
+}
+
+/// A request that is a protobuf message.
+protocol InferenceMessage: InferenceRequest, ~Escapable {
+  /// The message's name, for who sends something else.
+  static var messageName: String { get }
+
+  @_lifetime(copy bytes)
+  init(_ bytes: RawSpan) throws(WireError)
+}
+
+/// Where an answer goes.
+protocol Reply {
+  /// Answers with `byteCount` bytes, written by `fill` before this returns.
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void)
+}
+
+/// A prepared run: its inputs are in the frame.
+protocol InferenceRun {
+  var plan: Plan { get }
+  /// What runs of the plan have taken.
+  var cost: CostEstimate { get }
+  /// Extent of dimension 0 of the first input, zero when that is empty: what the run's cost is estimated by.
+  var rows: Int { get }
+  /// A bit for each wanted output; past the 63rd they share the last.
+  var wanted: UInt64 { get }
+}
+
+extension InferenceRun {
+  /// Whether the loop itself can run it: it is known to take little, and nothing in the request can make it take long.
+  func isCheap(_ options: ServingOptions) -> Bool {
+    guard plan.isPlain, let estimate = cost.estimate(rows: rows) else { return false }
+    return estimate <= options.inlineNanosecondsMax
+  }
+
+  /// Runs the plan, and remembers what it took.
+  func execute(_ frame: inout Frame) throws(Status) {
+    let start = MonotonicTime.now
+    do { try frame.run(plan, wanted: wanted) } catch { throw Status(error) }
+    // A run on nothing, or of some outputs only, says little about the others.
+    guard rows > 0, wanted == .max else { return }
+    cost.record(rows: rows, nanoseconds: Int(clamping: MonotonicTime.now.nanoseconds(since: start)))
+  }
+}
+
+/// What an inference takes and gives without a loop: on a worker, or where nobody waits for the answer (warm-up).
+extension InferenceRequest where Self: ~Escapable {
+  /// From the request to the answer, on this thread.
+  func serve(
+    _ model: Model, version: Int64, _ options: ServingOptions, _ frame: inout Frame, to reply: some Reply
+  ) throws(Status) {
+    let run = try prepare(model, options, feeding: &frame)
+    try run.execute(&frame)
+    try answer(run, version: version, options, frame, to: reply)
+  }
+}

@@ -1,0 +1,62 @@
+// Inferences over gRPC: the carrier is a unary call, the request is its message.
+internal import Catalog
+internal import Engine
+internal import HTTP
+internal import RPC
+internal import Wire
+
+/// Serves a method whose message is a `Request`.
+final class InferenceHandler<Request: InferenceMessage & ~Escapable>: UnaryHandler {
+  private let hub: InferenceHub
+
+  init(_ hub: InferenceHub) { self.hub = hub }
+
+  func handle(_ call: UnaryCall) {
+    LoopState.of(call.loop).take(UnaryInference<Request>(call: call, hub: hub))
+  }
+}
+
+/// A unary call with a `Request`.
+struct UnaryInference<Request: InferenceMessage & ~Escapable>: InferenceCarrier {
+  let call: UnaryCall
+  let hub: InferenceHub
+
+  func attempt(_ state: LoopState) throws(Status) -> Outcome {
+    try hub.attempt(try Request(message: call.message), self, state)
+  }
+
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { call.reply(byteCount: byteCount, fill) }
+  func fail(_ status: Status) { call.fail(status) }
+  func detach() -> DetachedUnaryInference<Request> { DetachedUnaryInference(call: call.detach(), hub: hub) }
+  func onCancel(_ notify: (() -> Void)?) { call.onCancel = notify }
+}
+
+/// The same away from its loop.
+struct DetachedUnaryInference<Request: InferenceMessage & ~Escapable>: DetachedInference {
+  let call: DetachedCall
+  let hub: InferenceHub
+
+  var isCancelled: Bool { call.isCancelled }
+  var deadline: MonotonicTime? { call.deadline }
+  var byteCount: Int { call.message.byteCount }
+
+  func attached(_ body: (UnaryInference<Request>) -> Void) {
+    call.completeOnLoop { body(UnaryInference(call: $0, hub: hub)) }
+  }
+
+  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame) throws(Status) {
+    let request = try Request(message: call.message)
+    try request.serve(slot.model, version: slot.version, options, &frame, to: self)
+  }
+
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { call.reply(byteCount: byteCount, fill) }
+  func fail(_ status: Status) { call.fail(status) }
+}
+
+extension InferenceMessage where Self: ~Escapable {
+  /// The message in `bytes`, or the status of who sent something else.
+  @_lifetime(copy bytes)
+  init(message bytes: RawSpan) throws(Status) {
+    do { try self.init(bytes) } catch { throw Status(unparsable: Self.messageName, error) }
+  }
+}
