@@ -308,3 +308,17 @@ private func status(
     for end in 0..<bytes.count { _ = try? predict(model, Array(bytes[..<end])) }
   }
 }
+
+@Suite struct ReplayTests {
+  @Test func `a recorded request is asked without a slot, and its mistakes are told as a client's`() throws {
+    let model = try Model.halfPlusTwo()
+    var frame = Frame()
+    let request = Request(["x": .floats(1, 2)], model: "another").bytes
+    try RecordedRequest.predict.replay(request.rawSpan, on: model, ServingOptions(), &frame)
+    #expect(model.signatures[0].cost.estimate(rows: 2) != nil)
+    let wrong = Request(["k": .floats(1)], signature: "s").bytes
+    #expect(throws: Status(.failedPrecondition, "Serving signature key \"s\" not found.")) {
+      try RecordedRequest.predict.replay(wrong.rawSpan, on: model, ServingOptions(), &frame)
+    }
+  }
+}
