@@ -144,7 +144,12 @@ let package = Package(
       ],
       swiftSettings: swift),
     .testTarget(name: "PredictTests", dependencies: ["predict", "Client", "RPC", "HTTP", "Tensors"], swiftSettings: swift),
-    .testTarget(name: "ServerTests", dependencies: ["server", "Lifecycle"], swiftSettings: swift),
+    .testTarget(
+      name: "ServerTests",
+      dependencies: [
+        "server", "Lifecycle", "Catalog", "HTTP", "Schemas", "Serving", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(
       name: "FuzzEntries", dependencies: ["Messages", "Wire", "Tensors"], path: "Tests/Fuzz/Entries",

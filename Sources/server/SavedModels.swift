@@ -10,9 +10,9 @@ struct SavedModels: ModelLoader {
   let loader: SavedModelLoader
   let warmsUp: Bool
 
-  init(_ options: Options) {
-    loader = SavedModelLoader(tags: Set(options.savedModelTags.split(separator: ",").map(String.init)))
-    warmsUp = options.enableModelWarmup
+  init(_ runtime: RuntimeConfiguration) {
+    loader = SavedModelLoader(tags: runtime.tags)
+    warmsUp = runtime.warmUp.isEnabled
   }
 
   func inspect(_ directory: String) -> Completeness {

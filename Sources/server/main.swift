@@ -35,10 +35,19 @@ func readOptions() -> Options {
 let options = readOptions()
 if options.version { leave(0, "TensorFlow ModelServer: Martlet \(Martlet.version)\nTensorFlow Library: none") }
 if let unknown = options.unknown { Console.say("unknown argument: \(unknown)\n\(Options.usage)") }
-for flag in options.withoutEffect { Log.warn("--\(flag) has no effect here") }
+for line in options.withoutEffect + options.contradictions { Log.warn(line) }
 
-let models: [ModelConfiguration]
-do { models = try options.models() } catch { leave(failed, "Failed to start server. Error: \(error)") }
+let models: [ModelConfiguration]?
+let runtime: RuntimeConfiguration
+do {
+  try options.check()
+  models = try options.models()
+  runtime = try options.runtime()
+} catch {
+  Log.error(error.description)
+  leave(failed, "Failed to start server. Error: \(error)")
+}
+for line in runtime.remarks { Log.warn(line) }
 
 let certificates: CertificateStore?
 do { certificates = try options.certificates() } catch { leave(failed, "Failed to start server. Error: INVALID_ARGUMENT: \(error)") }
@@ -47,14 +56,14 @@ do { certificates = try options.certificates() } catch { leave(failed, "Failed t
 var signals = SignalWait([SIGTERM, SIGINT])
 
 let catalog = Catalog()
-let lifecycle = Lifecycle(catalog, loader: SavedModels(options), options: options.lifecycle) { $0.log() }
+let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime), options: options.lifecycle) { $0.log() }
 let server: ModelServer
 do {
-  server = try ModelServer(catalog, options.serving, http: options.http(certificates))
+  server = try ModelServer(catalog, options.serving(runtime), http: options.http(certificates))
 } catch {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }
-lifecycle.apply(models)
+lifecycle.apply(models ?? [])
 if options.openPortsAfterModels {
   let failures = lifecycle.waitUntilAvailable(deadline: .now + .seconds(1_000_000_000))
   guard failures.isEmpty else {

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Fuzzes the parsers of messages and of HTTP/1.1 requests with libFuzzer and AddressSanitizer, starting from Corpus/.
+# Fuzzes the parsers of messages, of HTTP/1.1 requests and of protobuf text format with libFuzzer and AddressSanitizer, starting from Corpus/.
 #
 #   Tests/Fuzz/run.sh [seconds for each entry, default 60] [entry ...]
 #
-# What makes it crash is left in Corpus/ENTRY/, where MessagesTests and HTTPTests replay it from then on.
+# What makes it crash is left in Corpus/ENTRY/, where MessagesTests, HTTPTests and ServerTests replay it from then on.
 set -euo pipefail
 cd "$(dirname "$0")"
 SECONDS_EACH="${1:-60}"
@@ -36,12 +36,16 @@ module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock}.sw
 module RequestReading -enable-testing ../HTTPTests/HTTP1/RequestReading.swift
 link RequestFuzzer.swift "$BUILD"/{HTTP,RequestReading}.o -o "$BUILD/request-fuzzer"
 
+module TextFormat -enable-testing ../../Sources/server/Configuration/TextFormatTree.swift
+link TextFuzzer.swift "$BUILD"/TextFormat.o -o "$BUILD/text-fuzzer"
+
 for entry in "${@:-$(ls Corpus)}"; do
   for name in $entry; do
     echo "== $name"
     mkdir -p "$BUILD/found/$name"
     fuzzer=fuzzer
     [ "$name" = HTTP1Request ] && fuzzer=request-fuzzer
+    [ "$name" = TextFormat ] && fuzzer=text-fuzzer
     FUZZ_ENTRY="$name" "$BUILD/$fuzzer" "$BUILD/found/$name" "Corpus/$name" \
       -max_total_time="$SECONDS_EACH" -max_len=4096 -artifact_prefix="Corpus/$name/" -print_final_stats=1 2>&1 |
       grep -E "ERROR|SUMMARY|Fatal|stat::number_of_executed_units|crash-|timeout-|oom-" || true

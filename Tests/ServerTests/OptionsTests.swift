@@ -44,7 +44,10 @@ import Testing
     #expect(options.limits.keepaliveMilliseconds == 1000)
     #expect(options.limits.idlePingMillisecondsMin == 7_200_000)
     #expect(options.limits.pingStrikesMax == 0)
-    #expect(options.withoutEffect == ["grpc_channel_arguments: grpc.fancy=1", "grpc_channel_arguments: grpc.name=x"])
+    #expect(
+      options.withoutEffect == [
+        "--grpc_channel_arguments: grpc.fancy=1 has no effect here", "--grpc_channel_arguments: grpc.name=x has no effect here",
+      ])
   }
 
   @Test func `any limit of the transport can be set by its name, which wins`() throws {
@@ -61,60 +64,47 @@ import Testing
   }
 
   @Test func `the flags of TensorFlow Serving are all here`() {
-    let names = Set(flags.map(\.name))
-    #expect(names.count == flags.count)
-    let tensorFlowServing = flags.prefix { $0.name != "open_ports_after_models" }
-    #expect(tensorFlowServing.count == 48)
+    #expect(Set(flags.map(\.name)).count == flags.count)
+    #expect(tensorFlowServingFlags.count == 48)
+  }
+
+  @Test(arguments: [
+    "--per_process_gpu_memory_fraction=0.5", "--xla_cpu_compilation_enabled", "--flush_filesystem_caches=false", "--num_tflite_pools=3",
+    "--mixed_precision=bfloat16", "--grpc_max_threads=16", "--enable_grpc_healthcheck_service=false",
+  ])
+  func `a flag that means nothing here is taken, and named once when it asks for something`(argument: String) throws {
+    let lines = try Options([argument]).withoutEffect
+    #expect(lines.count == 1)
+    let name = argument.dropFirst(2).prefix { $0 != "=" }
+    #expect(lines.first?.hasPrefix("--\(name) has no effect here: ") == true)
+  }
+
+  @Test(arguments: [
+    "--per_process_gpu_memory_fraction=0", "--xla_cpu_compilation_enabled=false", "--flush_filesystem_caches", "--mixed_precision=",
+    "--enable_grpc_healthcheck_service", "--num_unload_threads=0",
+  ])
+  func `a flag that asks for what is the case anyway is no news`(argument: String) throws {
+    let options = try Options([argument])
+    #expect(options.withoutEffect.isEmpty)
+    #expect(options.unknown == nil)
+  }
+
+  @Test(arguments: ["--per_process_gpu_memory_fraction=much", "--num_tflite_pools=", "--xla_gpu_compilation_enabled=perhaps"])
+  func `a flag without effect is read all the same`(argument: String) {
+    #expect(throws: OptionsError.self) { try Options([argument]) }
+  }
+
+  @Test func `of a flag given twice the last counts`() throws {
+    #expect(try Options(["--port=1", "--port=2"]).port == 2)
+  }
+
+  @Test(arguments: flags.map(\.name))
+  func `every flag is in the usage with its default`(name: String) {
+    #expect(Options.usage.contains("\t--\(name)="))
   }
 
   @Test func `help is asked for, not failed into`() {
     #expect(throws: OptionsError.helpAsked) { try Options(["--help"]) }
     #expect(Options.usage.contains("--model_base_path"))
-  }
-}
-
-@Suite struct ModelServerConfigurationTests {
-  private func models(_ text: String) throws -> [String] {
-    try ModelServerConfiguration(text: text).models.map { "\($0.name) \($0.basePath) \($0.policy)" }
-  }
-
-  @Test func `a list in text format, with the liberties the format allows`() throws {
-    let text = """
-      # two models
-      model_config_list: {
-        config { name: "a", base_path: "/models/a", model_platform: "tensorflow" }
-        config: < name: 'b' base_path: "/models/" "b"; model_version_policy { specific { versions: 3 versions: 1 } }
-          version_labels { key: "stable" value: 1 } >
-      }
-      """
-    let models = try ModelServerConfiguration(text: text).models
-    #expect(models.map(\.name) == ["a", "b"])
-    #expect(models[1].basePath == "/models/b")
-    #expect(models[1].labels == ["stable": 1])
-  }
-
-  @Test func `mistakes are named in TensorFlow Serving's words`() {
-    func message(_ text: String) -> String {
-      do {
-        _ = try ModelServerConfiguration(text: text)
-        return ""
-      } catch { return error.description }
-    }
-    #expect(
-      message("model_config_list { config { name: 'm' base_path: '/a' } config { name: 'm' base_path: '/b' } }")
-        == "INVALID_ARGUMENT: Illegal to list model m multiple times in config list")
-    #expect(
-      message("model_config_list { config { name: 'm' base_path: 'a' } }")
-        == "INVALID_ARGUMENT: Expected model m to have an absolute path or URI; got base_path()=a")
-    #expect(
-      message("model_config_list { config { name: 'm' base_path: '/a' model_platform: 'onnx' } }")
-        == "INVALID_ARGUMENT: Model m requests unsupported platform onnx")
-    #expect(message("nonsense").contains("Error parsing text-format tensorflow.serving.ModelServerConfig"))
-  }
-
-  @Test func `a config file that cannot be read is not an empty one`() {
-    for path in ["/", "/no/such/file"] {
-      #expect(throws: ConfigurationError.self) { try ModelServerConfiguration(file: path) }
-    }
   }
 }

@@ -20,6 +20,21 @@ import Testing
     #expect(configuration.clientVerification == .require)
   }
 
+  @Test func `a PEM text may stand there as it is, over several lines`() throws {
+    let text = "server_key: '-----BEGIN KEY-----\nabc\n-----END KEY-----\n', server_cert: \"a\r\nb\""
+    let configuration = try TLSConfiguration(sslConfig: PEM(text, source: "f"))
+    #expect(configuration.privateKey == PEM("-----BEGIN KEY-----\nabc\n-----END KEY-----\n", source: "server_key of f"))
+    #expect(configuration.certificateChain == PEM("a\r\nb", source: "server_cert of f"))
+  }
+
+  @Test(arguments: ["server_key: SECRET", "server_key: 'SECRET", "server_key: 'a' SECRET", "server_key: 'a' server_key: 'SECRET'", "SECRET: 1"])
+  func `no mistake shows what may be a key`(text: String) {
+    let error = failure(text)
+    #expect(error != nil)
+    #expect(error?.description.contains("SECRET") == false)
+    #expect(error?.reason.contains(":") == true)
+  }
+
   @Test func `without client_verify no client is asked`() throws {
     let configuration = try TLSConfiguration(sslConfig: PEM("server_key: 'K' server_cert: 'C' custom_ca: 'A'", source: "f"))
     #expect(configuration.clientVerification == .none)

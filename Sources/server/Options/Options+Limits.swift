@@ -22,7 +22,7 @@ extension Options {
     for entry in text.split(separator: ",") {
       let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count == 2, let value = Int(parts[1]), set(channelArgument: parts[0], value) else {
-        withoutEffect.append("grpc_channel_arguments: \(entry)")
+        withoutEffect.append("--grpc_channel_arguments: \(entry) has no effect here")
         continue
       }
     }

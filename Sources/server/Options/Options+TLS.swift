@@ -21,11 +21,13 @@ extension TLSConfiguration {
 
   init(sslConfig file: PEM) throws(TLSError) {
     let config: Tensorflow_Serving_SSLConfig
-    do {
-      config = try Tensorflow_Serving_SSLConfig(textFormatString: String(decoding: file.bytes, as: UTF8.self))
+    do throws(TextFormatError) {
+      config = try Tensorflow_Serving_SSLConfig(textFormat: Array(file.bytes))
     } catch {
+      // Where, and not what: it may be a key.
       throw TLSError(
-        .credentials, "parse", file.source, reason: "no text-format tensorflow.serving.SSLConfig: \(error)")
+        .credentials, "parse", file.source,
+        reason: "no text-format tensorflow.serving.SSLConfig: a mistake at \(error.position.line):\(error.position.column)")
     }
     guard !config.serverKey.isEmpty, !config.serverCert.isEmpty else {
       let missing = config.serverKey.isEmpty ? "server_key" : "server_cert"

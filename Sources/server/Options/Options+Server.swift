@@ -11,13 +11,13 @@ enum Martlet {
 }
 
 extension Options {
-  var serving: ServingOptions {
+  func serving(_ runtime: RuntimeConfiguration) -> ServingOptions {
     var serving = ServingOptions()
     serving.tensorContentResponses = tensorContentResponses
     serving.methodNameCheck = methodNameCheck
     serving.waitingMax = loadWaitQueueSize
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
-    serving.workers = workerThreads
+    serving.workers = workerThreads > 0 ? workerThreads : runtime.parallelism
     return serving
   }
 
