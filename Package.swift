@@ -54,6 +54,7 @@ let package = Package(
     .target(name: "Threads", dependencies: ["CLinux"], swiftSettings: swift),
     .target(name: "Tensors", swiftSettings: swift),
     .target(name: "Wire", swiftSettings: swift),
+    .target(name: "Records", dependencies: ["CLinux"], swiftSettings: swift),
     .target(name: "Messages", dependencies: ["Wire", "Tensors"], swiftSettings: swift),
     .target(
       name: "Schemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -63,7 +64,7 @@ let package = Package(
     .target(
       name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "Telemetry"], swiftSettings: swift),
     .target(
-      name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
+      name: "Formats", dependencies: ["Engine", "Messages", "Wire", "Records", "Tensors", "Schemas", "CLinux"], swiftSettings: swift),
     .target(name: "Catalog", dependencies: ["Engine", "Telemetry"], swiftSettings: swift),
     .target(
       name: "Lifecycle", dependencies: ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads"],
@@ -73,7 +74,7 @@ let package = Package(
     .target(
       name: "HTTP", dependencies: ["CNGHTTP2", "COpenSSL", "CZlib", "CLinux", "Telemetry", "Threads"],
       swiftSettings: loopConfined),
-    .target(name: "RPC", dependencies: ["HTTP"], swiftSettings: loopConfined),
+    .target(name: "RPC", dependencies: ["HTTP", "Telemetry"], swiftSettings: loopConfined),
     .target(
       name: "Serving",
       dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
@@ -96,7 +97,7 @@ let package = Package(
       name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux", "CNGHTTP2"], path: "Tests/HTTPTests",
       exclude: ["make_http1_cases.py", "http1_cases.jsonl"], swiftSettings: swift),
     .testTarget(
-      name: "RPCTests", dependencies: ["RPC", "HTTP", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
+      name: "RPCTests", dependencies: ["RPC", "HTTP", "Telemetry", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
     // gRPC's interoperability cases: its test service and its client on our RPC, driven by Tests/EndToEnd.
     .target(
       name: "InteropSchemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -110,7 +111,9 @@ let package = Package(
       dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       path: "Tests/Interop/Client", swiftSettings: swift),
     .testTarget(name: "ArchitectureTests", swiftSettings: swift),
+    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Threads"], swiftSettings: swift),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: swift),
+    .testTarget(name: "RecordsTests", dependencies: ["Records", "Wire", "CLinux"], swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
     .testTarget(
@@ -123,7 +126,7 @@ let package = Package(
     .testTarget(
       name: "FormatsTests",
       dependencies: [
-        "Formats", "Engine", "Messages", "Wire", "Tensors", "Schemas", "CLinux",
+        "Formats", "Engine", "Messages", "Wire", "Records", "Tensors", "Schemas", "CLinux",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
@@ -133,7 +136,8 @@ let package = Package(
     .testTarget(
       name: "ServingTests",
       dependencies: [
-        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas",
+        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Telemetry",
+        "TransportSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),

@@ -18,18 +18,32 @@ public struct SavedModelLoader: Sendable {
 
   public init(tags: Set<String> = ["serve"]) { self.tags = tags }
 
+  /// The stages of a load that TensorFlow times, by its names.
+  public enum Stage: String, Sendable {
+    /// Reading the files and restoring the variables.
+    case restore = "restore_graph"
+    /// Running the init op, and making the plans.
+    case initialise = "init_graph"
+  }
+
   /// Loads the SavedModel in a version directory.
-  public func load(_ directory: String) throws(FormatError) -> Model {
+  /// - Parameter timing: told how long each stage of a load that succeeded has taken.
+  public func load(_ directory: String, timing: (Stage, Duration) -> Void = { _, _ in }) throws(FormatError) -> Model {
+    let start = ContinuousClock.now
+    var restored = start
     let file = try SavedModelFile(in: directory)
     do {
-      return try load(file)
+      let model = try load(file) { restored = .now }
+      timing(.restore, start.duration(to: restored))
+      timing(.initialise, restored.duration(to: .now))
+      return model
     } catch {
       throw FormatError(error, in: file.path)
     }
   }
 
   /// Many kinds of error arise on the way; `load` above makes one of them.
-  private func load(_ file: SavedModelFile) throws -> Model {
+  private func load(_ file: SavedModelFile, restored: () -> Void) throws -> Model {
     let bytes = file.bytes.rawSpan
     let meta = try MetaGraphDef(WireMessage(bytes, at: try metaGraph(bytes)))
     let interfaces = try SignatureDefs(meta)
@@ -44,7 +58,7 @@ public struct SavedModelLoader: Sendable {
       let session = Session(graph, checkpoint: bundle, files: AssetFiles(directory: file.directory))
       resources = session.resources
       do {
-        try startup.run(session, types)
+        try startup.run(session, types, restored: restored)
         loaded = try interfaces.signatures(session, types)
       } catch {
         // The engine tells that a read failed; the bundle knows why.

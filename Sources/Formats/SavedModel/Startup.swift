@@ -82,7 +82,8 @@ struct Startup {
 
   func openBundle() throws -> TensorBundle? { isRestored && restoreOp != nil ? try TensorBundle(prefix: prefix) : nil }
 
-  func run(_ session: Session, _ types: TensorTypes) throws {
+  /// - Parameter restored: called between restoring and initialising.
+  func run(_ session: Session, _ types: TensorTypes, restored: () -> Void) throws {
     // Assets whose tensors neither restore nor init reach were not imported.
     var feeds: [Endpoint] = []
     var values: [Tensor] = []
@@ -99,6 +100,7 @@ struct Startup {
       let interface = Session.Interface(feeds: feeds + [filename], fetches: [], targets: [target])
       _ = try session.run(interface, feeding: values + [Tensor(shape: [], strings: [Array(prefix.utf8)])])
     }
+    restored()
     if let initOp, !initOp.isEmpty {
       guard let target = session.node(initOp) else { throw missing("init op", initOp) }
       _ = try session.run(Session.Interface(feeds: feeds, fetches: [], targets: [target]), feeding: values)

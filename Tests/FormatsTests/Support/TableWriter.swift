@@ -1,3 +1,4 @@
+import Records
 import Wire
 
 @testable import Formats

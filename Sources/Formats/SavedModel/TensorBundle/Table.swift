@@ -11,6 +11,7 @@
 // A bundle's index is small and every key of it is wanted, so it is walked once from front to back; nobody seeks, restarts
 // are only checked to fit, and the metaindex (filters) is not read. Blocks must come in the order of the file and keys must
 // rise: with that, time and memory stay in proportion to the file whatever it claims.
+import Records
 import Wire
 
 enum Table {

@@ -9,6 +9,7 @@
 // files whole. Bytes are read when a tensor is asked for, and no tensor leaves here whose checksum was not right.
 import Engine
 import Messages
+import Records
 import Synchronization
 import Tensors
 import Wire

@@ -2,7 +2,7 @@ import CLinux
 import Testing
 import Wire
 
-@testable import Formats
+@testable import Records
 
 struct ChecksumTests {
   private func crc(_ bytes: [UInt8]) -> UInt32 {
@@ -21,8 +21,7 @@ struct ChecksumTests {
   }
 
   @Test func `instruction and tables agree, however the bytes are cut`() {
-    var generator = SeededGenerator(1)
-    let bytes = (0..<300).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    let bytes = (0..<300).map { UInt8(truncatingIfNeeded: ($0 &* 0x9E37_79B9) >> 13) }
     for start in 0..<9 {
       for end in start...bytes.count {
         // The pointers are valid for the call, and the range lies in the array.
