@@ -220,6 +220,7 @@ protocol ConnectionHost: AnyObject {
       // The loop's buffer is ours until we return to the loop.
       switch unsafe transport.socket.read(into: loop.readBuffer) {
       case .bytes(let n):
+        loop.count(.bytesReceived, n)
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
         if let tls = transport.tls {
           if state == .handshaking { return unsafe handshake(tls, bytes) }
@@ -330,8 +331,9 @@ extension Connection {
   private func sendOutbox() {
     let total = loop.outbox.byteCount
     switch loop.outbox.write(to: transport.socket) {
-    case .bytes(let n) where n == total: loop.outbox.removeAll()
-    case .bytes(let n): keepRest(after: n)
+    case .bytes(let n):
+      loop.count(.bytesSent, n)
+      if n == total { loop.outbox.removeAll() } else { keepRest(after: n) }
     case .wouldBlock, .end: keepRest(after: 0)
     case .failed(let code):
       loop.outbox.removeAll()
@@ -378,6 +380,7 @@ extension Connection {
     switch result {
     case .bytes(let n):
       bytesWrittenSinceStallCheck += n
+      loop.count(.bytesSent, n)
       pending.removeFirst(n)
       if pending.count > 0 { return }
       pending.clear(keeping: 0)

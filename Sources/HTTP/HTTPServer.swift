@@ -39,6 +39,7 @@ public final class HTTPServer: Sendable {
   private let peers = Mutex<[String: Int]>([:])
   private let openConnections = Atomic<Int>(0)
   let acceptPauses = Atomic<Int>(0)
+  let connectionMeters = ConnectionMeters()
   private let isShedding = Atomic<Bool>(false)
   /// What the loops have reserved, in steps: request bodies, and answers that wait for their peers.
   let bodies: SharedBytes
@@ -134,8 +135,10 @@ public final class HTTPServer: Sendable {
     let total = openConnections.add(1, ordering: .relaxed).newValue
     if total > configuration.limits.connectionsMax || !admit(peer) {
       openConnections.subtract(1, ordering: .relaxed)
+      connectionMeters.refused.add(1, ordering: .relaxed)
       return
     }
+    connectionMeters.accepted.add(1, ordering: .relaxed)
     socket.disableNagle()
     var best = loop
     for other in loops

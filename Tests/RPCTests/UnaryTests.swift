@@ -2,6 +2,7 @@
 import Glibc
 import HTTP
 import Synchronization
+import Telemetry
 import Testing
 import TransportSupport
 
@@ -127,6 +128,25 @@ private final class Held: UnaryHandler {
       #expect(got1 == [1, 2, 3])
       let got2 = try await channel.unary("/test/Echo", []).bytes
       #expect(got2 == [])
+    }
+  }
+
+  @Test func `calls are counted by method and status, and those before any handler too`() async throws {
+    try await withServer { server, channel in
+      for _ in 0..<3 { _ = try await channel.unary("/test/Echo", [1]) }
+      await expect(.failedPrecondition) { try await channel.unary("/test/Fail", []) }
+      await expect(.internal) { try await channel.unary("/test/Silent", []) }
+      for name in ["/test/Nothing", "/made/Up"] { await expect(.unimplemented) { try await channel.unary(name, []) } }
+      await expect(.deadlineExceeded) { try await channel.unary("/test/Held", [], options: CallOptions(timeout: .milliseconds(20))) }
+      var snapshot = MetricsSnapshot()
+      server.pour(into: &snapshot)
+      let handled = snapshot.family("martlet_grpc_handled_total")?.points.filter { $0.labels[1] != "Held" }
+      #expect(handled?.map(\.labels) == [["", "", "UNIMPLEMENTED"], ["test", "Echo", "OK"], ["test", "Fail", "FAILED_PRECONDITION"], ["test", "Silent", "INTERNAL"]])
+      #expect(handled?.map(\.value) == [.integer(2), .integer(3), .integer(1), .integer(1)])
+      #expect(snapshot.value("martlet_grpc_started_total", ["test", "Held"]) == .integer(1))
+      #expect(snapshot.value("martlet_streams_total", ["http2"]) == .integer(8))
+      let received = try #require(snapshot.value("martlet_transport_received_bytes_total"))
+      if case .integer(let bytes) = received { #expect(bytes > 8 * 5) } else { Issue.record("\(received)") }
     }
   }
 

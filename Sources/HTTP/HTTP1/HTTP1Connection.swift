@@ -179,6 +179,7 @@ internal import Glibc
     }
     stream.id = 1
     unsafe stream.connection = Unmanaged.passUnretained(self)
+    loop.count(.streamsOpened1)
     owesContinue = request.expectsContinue && !isBodyHere
     application?.opened(stream)
     sendContinue()
@@ -205,6 +206,7 @@ internal import Glibc
   private func upgrade(_ rest: UnsafeRawBufferPointer) {
     guard let stream else { return }
     self.stream = nil
+    loop.count(.streamsClosed1)
     let isHEAD = parser.request.isHEAD
     let settings = parser.takeSettings()
     unsafe handOver(UnsafeRawBufferPointer(start: nil, count: 0), rest) { transport, host in
@@ -452,6 +454,8 @@ internal import Glibc
     releaseAnswer(answerBytesHeld)
     answerBytesHeld = 0
     if stream.isOpen {
+      loop.count(.streamsClosed1)
+      if error != .none { loop.count(.streamsReset) }
       unsafe stream.connection = nil
       releaseBody(of: stream)
       let handler = stream.handler

@@ -18,6 +18,7 @@ extension HTTP2Connection {
     stream.position = streams.count
     unsafe stream.connection = Unmanaged.passUnretained(self)
     streams.append(stream)
+    loop.count(.streamsOpened2)
     // `streams` holds the object until streamClosed().
     unsafe recent = Unmanaged.passUnretained(stream)
     recentID = id
@@ -201,6 +202,7 @@ extension HTTP2Connection {
   }
 
   func floodEnds(_ what: String) {
+    loop.count(.floods)
     if mustClose != nil { return }
     closeSoon(what)
     Log.warn("closing: \(what)", peer: peer)
@@ -220,6 +222,8 @@ extension HTTP2Connection {
   }
 
   func remove(_ stream: HTTPStream, _ error: StreamError) {
+    loop.count(.streamsClosed2)
+    if error != .none { loop.count(.streamsReset) }
     unsafe stream.connection = nil
     releaseBody(of: stream)
     releaseAnswer(stream.body.count + stream.queue.count)

@@ -11,6 +11,7 @@
 internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import Telemetry
 internal import Threads
 
 /// Something epoll reports on. Kept alive by its loop from `watch` until the end of the turn that unwatches it.
@@ -28,7 +29,7 @@ struct ReadyFlags: OptionSet {
   static let hangUp = ReadyFlags(rawValue: 0x010)  // EPOLLHUP
 }
 
-/// - Note: `@unchecked Sendable`: `enqueue`, `index`, `connectionCount` and `isCurrent` may be used from anywhere; all else
+/// - Note: `@unchecked Sendable`: `enqueue`, `index`, `connectionCount`, `meters` and `isCurrent` may be used from anywhere; all else
 ///   is touched on the loop's own thread only.
 @safe public final class EventLoop: @unchecked Sendable {
   public typealias Job = @Sendable () -> Void
@@ -43,6 +44,8 @@ struct ReadyFlags: OptionSet {
   private let threadID = Atomic<UInt>(0)
   /// Read by the other loops when they choose who takes a new connection.
   let connectionCount = Atomic<Int>(0)
+  /// Counted on the loop's thread, read from anywhere.
+  let meters = MeterBlock(wordCount: TransportMeter.allCases.count)
 
   // Confined to the thread.
   /// What the layers above keep for this loop: made on the loop's thread before its first turn.

@@ -10,12 +10,14 @@ extension Connection {
       sendSealed()
       finishIfDone()
     case .done(let name, let consumed):
+      loop.count(.handshakes)
       sendSealed()
       if let reason = mustClose { return close(reason) }
       state = .open
       let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[consumed...])
       unsafe decrypt(tls, rest) { unsafe secured(name, $0) }
     case .failed(let error):
+      loop.count(.handshakesFailed)
       unsafe handshakeFailed(error, bytes)
       sendSealed()
       close(error.description)
@@ -78,7 +80,9 @@ extension Connection {
         unsafe transport.socket.write(UnsafeMutableBufferPointer(start: $0, count: 1))
       }
       switch result {
-      case .bytes(let n): written = n
+      case .bytes(let n):
+        loop.count(.bytesSent, n)
+        written = n
       case .wouldBlock, .end: break
       case .failed(let code): return closeSoon(SocketError(operation: "write", address: peer, code: code).description)
       }

@@ -10,11 +10,14 @@ public protocol UnaryHandler: AnyObject, Sendable {
 /// One of the two handlers is there.
 final class Method: Sendable {
   let path: [UInt8]
+  /// Its place in the table.
+  let index: Int
   let unary: (any UnaryHandler)?
   let streaming: (any StreamingHandler)?
 
-  init(path: [UInt8], unary: (any UnaryHandler)?, streaming: (any StreamingHandler)?) {
+  init(path: [UInt8], index: Int, unary: (any UnaryHandler)?, streaming: (any StreamingHandler)?) {
     self.path = path
+    self.index = index
     self.unary = unary
     self.streaming = streaming
   }
@@ -39,7 +42,7 @@ public struct MethodTable: Sendable {
     let bytes = Array(path.utf8)
     let isNew = unsafe bytes.withUnsafeBytes { unsafe find($0.bytes) == nil }
     precondition(bytes.first == UInt8(ascii: "/") && isNew, "method \(path) registered twice or malformed")
-    methods.append(Method(path: bytes, unary: unary, streaming: streaming))
+    methods.append(Method(path: bytes, index: methods.count, unary: unary, streaming: streaming))
     slots = Array(repeating: -1, count: max(4, (methods.count * 2).roundedUpToPowerOfTwo))
     for (i, method) in methods.enumerated() {
       var slot = unsafe method.path.withUnsafeBytes { unsafe MethodTable.hash($0.bytes) } & (slots.count - 1)
@@ -47,6 +50,8 @@ public struct MethodTable: Sendable {
       slots[slot] = Int32(i)
     }
   }
+
+  var count: Int { methods.count }
 
   public var paths: [String] { methods.map { String(decoding: $0.path, as: UTF8.self) } }
 

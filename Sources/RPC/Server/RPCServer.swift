@@ -23,13 +23,23 @@ public final class RPCServer: Sendable {
   }
 
   public let http: HTTPServer
+  let paths: [String]
+  let callMeters: CallMeterBoard
 
-  /// - Parameter makeContext: runs on each loop's thread before its first turn: `loop.context`.
+  /// - Parameters:
+  ///   - makeContext: runs on each loop's thread before its first turn: `loop.context`.
+  ///   - makeWeb: who answers, on that loop, what is no gRPC. Nil: such requests are refused.
   public init(
-    methods: MethodTable, configuration: Configuration, makeContext: (@Sendable (EventLoop) -> AnyObject?)? = nil
+    methods: MethodTable, configuration: Configuration, makeContext: (@Sendable (EventLoop) -> AnyObject?)? = nil,
+    makeWeb: (@Sendable (EventLoop) -> any HTTPApplication)? = nil
   ) throws(SocketError) {
+    let board = CallMeterBoard()
+    callMeters = board
+    paths = methods.paths
     http = try HTTPServer(configuration.http, makeContext: makeContext) { loop in
-      RPCApplication(loop: loop, methods: methods, configuration: configuration)
+      let application = RPCApplication(loop: loop, methods: methods, configuration: configuration, web: makeWeb?(loop))
+      board.add(application.meters.block)
+      return application
     }
   }
 
@@ -86,45 +96,54 @@ final class RPCApplication: HTTPApplication {
   let keptBufferBytesMax: Int
   private let pooledCallsMax: Int
   private let methods: MethodTable
+  private let web: (any HTTPApplication)?
+  let meters: CallMeters
   private var pool: [UnaryCall] = []
   private var isStopped = false
 
-  init(loop: EventLoop, methods: MethodTable, configuration: RPCServer.Configuration) {
+  init(loop: EventLoop, methods: MethodTable, configuration: RPCServer.Configuration, web: (any HTTPApplication)?) {
     self.loop = loop
     self.methods = methods
+    self.web = web
     self.configuration = configuration
+    meters = CallMeters(methods: methods.paths.count)
     keptBufferBytesMax = configuration.http.limits.pooledBufferBytesMax
     pooledCallsMax = configuration.http.limits.pooledStreamsMax
   }
 
   func opened(_ stream: HTTPStream) {
+    if let web, !isGRPC(stream.head[.contentType]) { return web.opened(stream) }
     guard stream.head[.method].equals("POST") else { return stream.respond(fields.methodNotAllowed, FieldList()) }
     guard isGRPC(stream.head[.contentType]) else { return stream.respond(fields.unsupportedMediaType, FieldList()) }
     // gRPC needs trailers and both directions at once: HTTP/1 is refused as such (RFC 9110 §15.6.6).
     guard stream.isHTTP2 else { return stream.respond(fields.versionNotSupported, FieldList()) }
-    guard let method = unsafe methods.find(stream.head[.path]) else { return send(Status(.unimplemented), on: stream) }
+    guard let method = unsafe methods.find(stream.head[.path]) else { return refuse(Status(.unimplemented), methods.count, on: stream) }
+    let index = unsafe method._withUnsafeGuaranteedRef { $0.index }
     var deadline: MonotonicTime?
     if stream.head.has(.grpcTimeout) {
       guard let timeout = Timeout.parse(stream.head[.grpcTimeout]) else {
-        return send(Status(.internal, "malformed grpc-timeout"), on: stream)
+        return refuse(Status(.internal, "malformed grpc-timeout"), index, on: stream)
       }
       deadline = loop.now.advanced(byNanoseconds: timeout)
     }
     // The table keeps its methods, and the application the table.
     let streaming = unsafe method._withUnsafeGuaranteedRef { $0.streaming }
+    meters.began(index)
     if let streaming {
-      let call = StreamingCall(self, stream, deadline: deadline)
+      let call = StreamingCall(self, stream, method: index, deadline: deadline)
       stream.handler = call
       return call.start(streaming)
     }
     let call = pool.popLast() ?? UnaryCall(application: self)
-    unsafe call.start(stream, method, deadline: deadline)
+    unsafe call.start(stream, method, index, deadline: deadline)
     stream.handler = call
   }
 
   /// gRPC C++ answers RESOURCE_EXHAUSTED where HTTP says 431; a client that is told both goes by gRPC's.
   func refusedHead(_ stream: HTTPStream) {
     var more = FieldList()
+    meters.began(methods.count)
+    meters.ended(methods.count, .resourceExhausted)
     more.append("grpc-status", String(Status.Code.resourceExhausted.rawValue))
     more.append("grpc-message", "received metadata size exceeds limit")
     stream.respond(fields.headTooLarge, more)
@@ -133,6 +152,7 @@ final class RPCApplication: HTTPApplication {
   func stopped() {
     isStopped = true
     pool.removeAll()
+    web?.stopped()
   }
 
   func giveBack(_ call: UnaryCall) {
@@ -146,6 +166,13 @@ final class RPCApplication: HTTPApplication {
     if contentType.byteCount == plain.utf8CodeUnitCount { return true }
     let next = contentType[plain.utf8CodeUnitCount]
     return next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
+  }
+
+  /// Answers a call before it has begun.
+  private func refuse(_ status: Status, _ method: Int, on stream: HTTPStream) {
+    meters.began(method)
+    meters.ended(method, status.code)
+    send(status, on: stream)
   }
 
   /// Trailers-Only: one HEADERS frame that ends the stream.

@@ -34,6 +34,7 @@ extension CallHandler {
 /// - Note: `@unchecked Sendable`: `loop` may be read from anywhere, to get back to it; everything else belongs to the loop.
 @safe public final class StreamingCall: @unchecked Sendable {
   private let application: RPCApplication
+  private let methodIndex: Int
   private var stream: HTTPStream?
   private var handler: (any CallHandler)?
   private var state = StreamingCallState()
@@ -61,8 +62,9 @@ extension CallHandler {
   /// What goes into the head. Fixed when it is sent: with the first message or by `sendHead`.
   public var initialMetadata = Metadata()
 
-  init(_ application: RPCApplication, _ stream: HTTPStream, deadline: MonotonicTime?) {
+  init(_ application: RPCApplication, _ stream: HTTPStream, method: Int, deadline: MonotonicTime?) {
     self.application = application
+    methodIndex = method
     self.stream = stream
     self.deadline = deadline
     compression = application.configuration.compression
@@ -138,7 +140,9 @@ extension StreamingCall {
   /// Ends the call. What was written before goes first. The handler hears nothing more.
   public func finish(_ status: Status = .ok, trailers: Metadata = Metadata()) {
     guard let stream else { return }
-    switch state.finish(isOK: status.code == .ok, hasInitialMetadata: !initialMetadata.isEmpty) {
+    let finishing = state.finish(isOK: status.code == .ok, hasInitialMetadata: !initialMetadata.isEmpty)
+    if finishing != .nothing { application.meters.ended(methodIndex, status.code) }
+    switch finishing {
     case .nothing: return
     case .trailersOnly: application.send(status, trailers, on: stream)
     case .headAndTrailers:
@@ -288,7 +292,9 @@ extension StreamingCall: StreamHandler {
   public func closed(_ stream: HTTPStream, _ error: StreamError) {
     loop.cancel(timer)
     timer = .none
-    let last = state.close() ? handler : nil
+    let isUnfinished = state.close()
+    if isUnfinished { application.meters.ended(methodIndex, .cancelled) }
+    let last = isUnfinished ? handler : nil
     handler = nil
     self.stream = nil
     last?.cancelled(self)

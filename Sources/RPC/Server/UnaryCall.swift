@@ -18,6 +18,7 @@ internal import Synchronization
   private var state = State.idle
   private var isDetached = false
   private var method: Unmanaged<Method>?
+  private var methodIndex = 0
   private var extras: Extras?
   private var assembler: MessageAssembler
   private var timer = TimerID.none
@@ -131,6 +132,7 @@ internal import Synchronization
 
   /// Sends what is in the stream's body.
   private func send(_ coding: ContentCoding?, on stream: HTTPStream) {
+    application.meters.ended(methodIndex, .ok)
     let head = application.fields.head(coding)
     guard let extras, !extras.initialMetadata.isEmpty || !extras.trailingMetadata.isEmpty else {
       return stream.respond(head, trailers: application.fields.trailersOK)
@@ -160,6 +162,7 @@ internal import Synchronization
   }
 
   private func send(_ status: Status, on stream: HTTPStream) {
+    application.meters.ended(methodIndex, status.code)
     guard let extras else { return application.send(status, on: stream) }
     if extras.initialMetadata.isEmpty { return application.send(status, extras.trailingMetadata, on: stream) }
     var first = FieldList()
@@ -178,8 +181,9 @@ internal import Synchronization
 
   // MARK: life
 
-  func start(_ stream: HTTPStream, _ method: Unmanaged<Method>, deadline: MonotonicTime?) {
+  func start(_ stream: HTTPStream, _ method: Unmanaged<Method>, _ index: Int, deadline: MonotonicTime?) {
     self.stream = stream
+    methodIndex = index
     unsafe self.method = method
     if stream.head.has(.grpcEncoding) { assembler.coding = stream.head.messageCoding }
     state = .receiving
@@ -259,6 +263,7 @@ extension UnaryCall: StreamHandler {
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {
     if state != .answered {
+      application.meters.ended(methodIndex, .cancelled)
       stopTimer()
       cancel()
     }
