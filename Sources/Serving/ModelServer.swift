@@ -4,17 +4,22 @@ public import Catalog
 public import HTTP
 internal import Messages
 internal import RPC
+public import Telemetry
 
 /// Answers TensorFlow Serving's calls from a catalog that somebody else fills.
 public final class ModelServer: Sendable {
   private let server: RPCServer
   private let workers: WorkerPool
   private let health: HealthBoard
+  private let scraper: Scraper
 
   /// - Parameters:
   ///   - catalog: what to serve; read by every event loop, never waited for.
   ///   - http: where to listen, on how many event loops.
-  public init(_ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration) throws(SocketError) {
+  ///   - metrics: shows what is counted here.
+  public init(
+    _ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration, metrics: Metrics = Metrics()
+  ) throws(SocketError) {
     let workers = WorkerPool(
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
       bytesMax: options.workerQueueBytesMax, runBytesMax: options.runBytesMax)
@@ -34,8 +39,17 @@ public final class ModelServer: Sendable {
     }
     let health = HealthBoard(HealthState(services: services, modelServices: ["tensorflow.serving.PredictionService"]))
     self.health = health
+    let scraper = Scraper(metrics)
+    self.scraper = scraper
+    let page = options.metricsPath.map { MetricsPage(path: $0, scraper) }
     server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
       LoopState(loop, catalog, options, health.first)
+    } makeWeb: { _ in
+      WebApplication(metrics: page)
+    }
+    metrics.add { [catalog, weak server] snapshot in
+      catalog.current.pour(into: &snapshot)
+      server?.pour(into: &snapshot)
     }
     health.show(on: server.http.loops)
     for loop in server.http.loops {
@@ -62,6 +76,7 @@ public final class ModelServer: Sendable {
     health.post { .draining }
     await server.drain(deadline: deadline)
     workers.stop()
+    scraper.stop()
   }
 }
 

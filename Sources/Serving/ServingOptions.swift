@@ -22,5 +22,8 @@ public struct ServingOptions: Sendable {
   /// The longest a request waits for a loading model, unless its own deadline is nearer.
   public var waitingNanosecondsMax: Int64 = 60_000_000_000
 
+  /// Where Prometheus reads the metrics; `nil`: nowhere.
+  public var metricsPath: String? = "/monitoring/prometheus/metrics"
+
   public init() {}
 }

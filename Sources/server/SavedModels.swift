@@ -9,8 +9,10 @@ internal import enum Lifecycle.Completeness
 struct SavedModels: ModelLoader {
   let loader: SavedModelLoader
   let warmsUp: Bool
+  let meters: LoadMeters
 
-  init(_ runtime: RuntimeConfiguration) {
+  init(_ runtime: RuntimeConfiguration, _ meters: LoadMeters) {
+    self.meters = meters
     loader = SavedModelLoader(tags: runtime.tags)
     warmsUp = runtime.warmUp.isEnabled
   }
@@ -24,8 +26,12 @@ struct SavedModels: ModelLoader {
   }
 
   func load(_ directory: String) throws(LoadError) -> Model {
-    let model: Model
-    do { model = try loader.load(directory) } catch {
+    let model: Model, start = ContinuousClock.now
+    do {
+      model = try loader.load(directory) { meters.took($0, $1, directory) }
+      meters.succeeded(directory, in: start.duration(to: .now))
+    } catch {
+      meters.failed(directory, in: start.duration(to: .now))
       throw LoadError(code: error.kind.code, message: error.description, isTransient: error.kind.isTransient)
     }
     if warmsUp { model.warmUp() }

@@ -55,11 +55,13 @@ do { certificates = try options.certificates() } catch { leave(failed, "Failed t
 // Signals are taken by this thread alone; every other one is started with them blocked.
 var signals = SignalWait([SIGTERM, SIGINT])
 
+let metrics = Metrics()
+metrics.add(ProcessMetrics.pour)
 let catalog = Catalog()
-let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime), options: options.lifecycle) { $0.log() }
+let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime, LoadMeters(metrics)), options: options.lifecycle) { $0.log() }
 let server: ModelServer
 do {
-  server = try ModelServer(catalog, options.serving(runtime), http: options.http(certificates))
+  server = try ModelServer(catalog, options.serving(runtime), http: options.http(certificates), metrics: metrics)
 } catch {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }
