@@ -7,11 +7,13 @@ internal import Glibc
 @safe public struct StaticFields: @unchecked Sendable {
   let base: UnsafeMutablePointer<nghttp2_nv>
   let count: Int
+  let hasLength: Bool
 
   public init(_ fields: [(name: String, value: String)]) {
     count = fields.count
     // Leaked on purpose: see above. Written here, read-only afterwards.
     unsafe base = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: max(fields.count, 1))
+    hasLength = fields.contains { $0.name == "content-length" }
     for (i, field) in fields.enumerated() {
       unsafe (base + i).initialize(
         to: nghttp2_nv(
@@ -33,6 +35,17 @@ internal import Glibc
     unsafe memory[i] = 0
     return unsafe memory
   }
+}
+
+/// 204 or 304, whose answers have no content (RFC 9110 §6.4.1). The status is the first field: a pseudo-field has none before
+/// it (RFC 9113 §8.3), and answers have no other.
+/// - Precondition: `fields` has `count` entries, each with its bytes readable.
+func haveBodilessStatus(_ fields: UnsafePointer<nghttp2_nv>, _ count: Int) -> Bool {
+  guard count > 0, unsafe fields[0].namelen == 7, unsafe fields[0].valuelen == 3, unsafe fields[0].name[0] == UInt8(ascii: ":")
+  else { return false }
+  let digits = unsafe fields[0].value!
+  return unsafe (digits[0] == UInt8(ascii: "2") || digits[0] == UInt8(ascii: "3")) && digits[1] == UInt8(ascii: "0")
+    && digits[2] == UInt8(ascii: "4")
 }
 
 /// A header list made for one message: names and values back to back, copied by nghttp2 when it is submitted.

@@ -7,6 +7,9 @@
 // with its body, or `open` ─► `write`* ─► `end`. Both directions can be held back: `write` says when the peer is behind
 // (`handler.writable` when it has caught up), `pause` lets the peer run into its window.
 //
+// An answer to HEAD, a 204 and a 304 are over with their head (RFC 9110 §6.4.1), in HTTP/2 as in HTTP/1.1: a body, trailers and
+// what `write` and `end` are given go nowhere, and `closed` need not wait for `end`. `content-length` may be there all the same.
+//
 // `closed` comes exactly once and last, whatever happened; after it the object belongs to the pool again.
 
 /// Why a stream or a connection ended: HTTP/2's error codes (RFC 9113 §7).
@@ -90,6 +93,8 @@ extension HTTPApplication {
   var headIsFinal = false
   var isRemoteEnded = false
   var isSubmitted = false
+  /// Nothing stands behind the head of this answer.
+  var isBodiless = false
   /// Client: the request's head could not be sent.
   var isUnsent = false
 
@@ -240,6 +245,7 @@ extension HTTPApplication {
     headIsFinal = false
     isRemoteEnded = false
     isSubmitted = false
+    isBodiless = false
     isUnsent = false
     if isStreaming {
       isStreaming = false

@@ -104,6 +104,12 @@ public enum KnownField: Int, Sendable {
     }
   }
 
+  /// A request that wants the head of an answer and nothing else.
+  var isHEAD: Bool {
+    let method = self[.method]
+    return method.equals("HEAD")
+  }
+
   /// A known field as text, nil when it did not come.
   public func text(_ field: KnownField) -> String? {
     if !has(field) { return nil }

@@ -242,7 +242,7 @@ public enum PeerError: Error { case connect, closed, timedOut }
     }
   }
 
-  func decode(_ block: [UInt8]) -> [String: String] {
+  public func decode(_ block: [UInt8]) -> [String: String] {
     var fields: [String: String] = [:]
     var block = block
     unsafe block.withUnsafeMutableBufferPointer { bytes in

@@ -303,7 +303,7 @@ internal import Glibc
     let isWritten = unsafe more.withNV(after: first) { fields, count in
       unsafe writeHead(fields, count, length: nil, hasTrailers: false)
     }
-    if isWritten { answer = .queue }
+    if isWritten { answer = writer.sendsBody ? .queue : .complete }
     markDirty()
   }
 
@@ -404,7 +404,7 @@ internal import Glibc
     }
     if !stream.hasEnded { return false }
     answer = .complete
-    if !isChunked || !writer.sendsBody { return false }
+    if !isChunked { return false }
     let isWhole = unsafe stream.endMore.withNV(after: stream.endFirst) { trailers, count in
       unsafe ResponseWriter.appendLastChunk(trailers, count, to: &text)
     }

@@ -9,6 +9,22 @@ extension HTTP2Connection {
     markDirty()
   }
 
+  /// RFC 9110 §6.4.1: no content stands behind the head of an answer to HEAD, of a 204 or of a 304.
+  /// - Precondition: `fields` has `count` entries, each with its bytes readable.
+  func leavesBodyOut(_ stream: HTTPStream, _ fields: UnsafePointer<nghttp2_nv>, _ count: Int) -> Bool {
+    unsafe stream.head.isHEAD || haveBodilessStatus(fields, count)
+  }
+
+  /// A head that is also the end. What the handler has for a body goes nowhere.
+  /// - Precondition: as for `leavesBodyOut`.
+  func submitBodiless(_ stream: HTTPStream, _ fields: UnsafePointer<nghttp2_nv>, _ count: Int) {
+    stream.isBodiless = true
+    stream.body.clear()
+    let code = unsafe nghttp2_submit_response(handle, stream.id, fields, count, nil)
+    submitted(stream, code)
+    if code == 0 { answered(stream) }
+  }
+
   func bodyProvider(_ stream: HTTPStream) -> nghttp2_data_provider {
     var provider = unsafe nghttp2_data_provider()
     // `streams` holds the stream until it closes, and nghttp2 reads from it only until then.

@@ -233,30 +233,38 @@ extension ConnectionObserver {
   // MARK: bytes out
 
   override func submitResponse(_ stream: HTTPStream, _ fields: StaticFields) {
+    // An answer that is whole and has no trailers says its length, as it does in HTTP/1.1. gRPC's have trailers.
+    if stream.responseTrailers == nil, !fields.hasLength, unsafe !haveBodilessStatus(fields.base, fields.count) {
+      var more = FieldList()
+      more.append("content-length", String(stream.body.count))
+      return unsafe more.withNV(after: fields) { fields, count in unsafe submitResponse(stream, fields, count) }
+    }
+    unsafe submitResponse(stream, fields.base, fields.count)
+  }
+
+  private func submitResponse(_ stream: HTTPStream, _ fields: UnsafePointer<nghttp2_nv>, _ count: Int) {
+    if unsafe leavesBodyOut(stream, fields, count) { return unsafe submitBodiless(stream, fields, count) }
     holdAnswer(stream.body.count)
     var provider = unsafe bodyProvider(stream)
-    // nghttp2 copies the provider; the names and values are static.
-    let code = unsafe nghttp2_submit_response(handle, stream.id, fields.base, fields.count, &provider)
+    // nghttp2 copies the provider, and the names and values that are not static.
+    let code = unsafe nghttp2_submit_response(handle, stream.id, fields, count, &provider)
     submitted(stream, code)
   }
 
   override func submitHeadOnly(_ stream: HTTPStream, _ first: StaticFields?, _ more: borrowing FieldList) {
-    let code = unsafe more.withNV(after: first) { fields, count in
-      unsafe nghttp2_submit_response(handle, stream.id, fields, count, nil)
-    }
-    submitted(stream, code)
-    if code == 0 { answered(stream) }
+    unsafe more.withNV(after: first) { fields, count in unsafe submitBodiless(stream, fields, count) }
   }
 
   override func submitHead(_ stream: HTTPStream, _ first: StaticFields, _ more: borrowing FieldList) {
-    var provider = unsafe queueProvider(stream)
-    let code = unsafe more.withNV(after: first) { fields, count in
-      unsafe nghttp2_submit_response(handle, stream.id, fields, count, &provider)
+    unsafe more.withNV(after: first) { fields, count in
+      if unsafe leavesBodyOut(stream, fields, count) { return unsafe submitBodiless(stream, fields, count) }
+      var provider = unsafe queueProvider(stream)
+      unsafe submitted(stream, nghttp2_submit_response(handle, stream.id, fields, count, &provider))
     }
-    submitted(stream, code)
   }
 
   override func write(_ stream: HTTPStream, _ bytes: consuming ByteBuffer) -> Bool {
+    if stream.isBodiless { return true }
     holdAnswer(bytes.count)
     stream.queue.append(bytes)
     wrote(stream)
@@ -267,6 +275,7 @@ extension ConnectionObserver {
 
   /// There is more to send on `stream`, if only its end.
   override func wrote(_ stream: HTTPStream) {
+    if stream.isBodiless { return }
     // Trailers are not flow-controlled (RFC 9113 §5.2.1), but nghttp2 asks for the end of a body only while the connection's
     // window is open: behind a body that has left already they go without being asked for.
     if stream.hasEnded, stream.queue.isEmpty, stream.hasTrailers {

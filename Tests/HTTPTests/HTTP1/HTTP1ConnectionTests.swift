@@ -124,6 +124,76 @@ import TransportSupport
     }
   }
 
+  @Test func `a handler that is in no hurry to end an answer to HEAD does not hold the next request up`() async throws {
+    try await withServer { _, port, log in
+      let peer = try ScriptedPeer(port: port)
+      peer.send("HEAD /forever HTTP/1.1\r\nHost: a\r\n\r\nHEAD /trailers HTTP/1.1\r\nHost: a\r\n\r\n" + get("/"))
+      #expect(try peer.textAnswer(isBare: true).status == 200)
+      #expect(try peer.textAnswer(isBare: true).trailers == [:])
+      #expect(try peer.textAnswer().status == 200)
+      #expect(log.closedWell.load(ordering: .relaxed) >= 2)
+    }
+  }
+
+  @Test func `over HTTP/2 an answer to HEAD, a 204 and a 304 are over with their head`() async throws {
+    try await withServer { server, port, log in
+      let peer = try ScriptedPeer(port: port)
+      peer.open()
+      let asked = [
+        ("HEAD", "/large", "200", "\(largeBytes)"), ("HEAD", "/pieces", "200", nil), ("HEAD", "/stream", "200", nil),
+        ("HEAD", "/forever", "200", nil), ("HEAD", "/trailers", "200", nil), ("HEAD", "/forbidden", "403", nil),
+        ("GET", "/none", "204", nil), ("HEAD", "/unchanged", "304", nil), ("GET", "/unchanged", "304", nil),
+        ("GET", "/unchanged-pieces", "304", nil),
+      ]
+      for (i, (method, path, _, _)) in asked.enumerated() {
+        let block = ScriptedPeer.block(ScriptedPeer.request(path, method: method))
+        peer.send(Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: 2 * i + 1, block))
+      }
+      var fields: [Int: [String: String]] = [:]
+      while fields.count < asked.count {
+        let frame = try peer.receive()
+        #expect(frame.type != Frame.data && frame.type != Frame.resetStream)
+        guard frame.type == Frame.headers else { continue }
+        #expect(frame.flags & Frame.endStream != 0)
+        fields[frame.stream] = peer.decode(frame.payload)
+      }
+      for (i, (method, path, status, length)) in asked.enumerated() {
+        #expect(fields[2 * i + 1]?[":status"] == status, "\(method) \(path)")
+        #expect(fields[2 * i + 1]?["content-length"] == length, "\(method) \(path)")
+      }
+      try log.until("the end of every stream") { log.closedWell.load(ordering: .relaxed) == asked.count }
+      #expect(server.answers.bytesTaken == 0)
+      // A body that is whole says its length, with HEAD or without.
+      peer.send(
+        Frame(Frame.headers, flags: Frame.endHeaders, stream: 101, ScriptedPeer.block(ScriptedPeer.request("/"))),
+        Frame(Frame.data, flags: Frame.endStream, stream: 101, [1, 2, 3]))
+      #expect(try peer.answer(on: 101).fields == [":status": "200", "content-length": "3"])
+    }
+  }
+
+  @Test func `an answer to HEAD that does not wait for the request's body stops it`() async throws {
+    try await withServer { _, port, log in
+      let peer = try ScriptedPeer(port: port)
+      peer.open()
+      let block = ScriptedPeer.block(ScriptedPeer.request("/forever", method: "HEAD"))
+      peer.send(Frame(Frame.headers, flags: Frame.endHeaders, stream: 1, block))
+      #expect(try peer.receive(Frame.headers).flags & Frame.endStream != 0)
+      #expect(try peer.receive(Frame.resetStream).errorCode == 0)
+      try log.until("the end of the stream") { log.closed.load(ordering: .relaxed) == 1 }
+    }
+  }
+
+  @Test func `HEAD that is upgraded to HTTP/2 is still HEAD`() async throws {
+    try await withServer { _, port, _ in
+      let peer = try ScriptedPeer(port: port)
+      peer.send("HEAD /large HTTP/1.1\r\nHost: a\r\n\(Self.offer)\r\n")
+      try expectSwitched(peer)
+      peer.open()
+      let head = try peer.receive(Frame.headers)
+      #expect(head.flags & Frame.endStream != 0 && head.stream == 1)
+    }
+  }
+
   @Test func `HTTP/1.0 ends with its answer unless it asks to stay`() async throws {
     try await withServer { _, port, _ in
       let peer = try ScriptedPeer(port: port)

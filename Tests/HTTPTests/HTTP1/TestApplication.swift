@@ -43,6 +43,7 @@ final class TestApplication: HTTPApplication {
   let loop: EventLoop
   let ok = StaticFields([(":status", "200")])
   let noContent = StaticFields([(":status", "204")])
+  let notModified = StaticFields([(":status", "304")])
   let forbidden = StaticFields([(":status", "403")])
   let trailers = StaticFields([("x-end", "yes")])
 
@@ -61,6 +62,10 @@ final class TestApplication: HTTPApplication {
     case "/pieces":
       stream.begin(ok, FieldList())
       exchange.writable(stream)
+    case "/unchanged-pieces":
+      stream.begin(notModified, FieldList())
+      stream.write(exchange.piece(of: 10))
+      stream.end(trailers, FieldList())
     case "/paused":
       stream.pause()
       log.wait(loop) { stream.resume() }
@@ -106,11 +111,12 @@ final class TestApplication: HTTPApplication {
       case "/later":
         application.log.wait(application.loop) { [application] in stream.respond(application.ok, trailers: nil) }
       case "/none": stream.respond(application.noContent, trailers: nil)
+      case "/unchanged": stream.respond(application.notModified, trailers: nil)
       case "/trailers": answer(stream, trailers: application.trailers)
       case "/large":
         _ = stream.body.append(byteCount: largeBytes) { output in for i in 0..<largeBytes { output.append(UInt8(truncatingIfNeeded: i)) } }
         stream.respond(application.ok, trailers: nil)
-      case "/forbidden", "/pieces", "/forever", "/reset", "/fails": break
+      case "/forbidden", "/pieces", "/unchanged-pieces", "/forever", "/reset", "/fails": break
       default: answer(stream, trailers: nil)
       }
     }
@@ -123,14 +129,19 @@ final class TestApplication: HTTPApplication {
     func writable(_ stream: HTTPStream) {
       guard path == "/pieces" else { return }
       while piecesLeft > 0 {
-        var piece = ByteBuffer()
-        _ = piece.append(byteCount: 20_000) { output in
-          for _ in 0..<20_000 { output.append(UInt8(truncatingIfNeeded: piecesLeft)) }
-        }
+        let piece = piece(of: 20_000)
         piecesLeft -= 1
         if !stream.write(piece) { return }
       }
       stream.end()
+    }
+
+    func piece(of count: Int) -> ByteBuffer {
+      var piece = ByteBuffer()
+      _ = piece.append(byteCount: count) { output in
+        for _ in 0..<count { output.append(UInt8(truncatingIfNeeded: piecesLeft)) }
+      }
+      return piece
     }
 
     func closed(_ stream: HTTPStream, _ error: StreamError) {
