@@ -57,6 +57,8 @@ protocol ConnectionHost: AnyObject {
   private var bytesWrittenSinceStallCheck = 0
   /// Inside the protocol: closing must wait.
   var isBusy = false
+  /// A handshake that has something to read, and waits for its turn.
+  var isWaitingForTurn = false
   /// Why the connection is about to be closed.
   private(set) var mustClose: String?
   private var stallTimer = TimerID.none
@@ -193,7 +195,8 @@ protocol ConnectionHost: AnyObject {
     case .connecting: finishConnecting()
     case .handshaking, .open:
       if flags.contains(.writable) { flushPending() }
-      if state != .closed, !flags.isDisjoint(with: [.readable, .error, .hangUp]) { read() }
+      if state == .closed || flags.isDisjoint(with: [.readable, .error, .hangUp]) { return }
+      if state == .handshaking, host != nil { handshakeInTurn() } else { read() }
     }
   }
 
@@ -215,7 +218,7 @@ protocol ConnectionHost: AnyObject {
     flush()
   }
 
-  private func read() {
+  final func read() {
     for _ in 0..<Quantum.readsPerTurn {
       // The loop's buffer is ours until we return to the loop.
       switch unsafe transport.socket.read(into: loop.readBuffer) {

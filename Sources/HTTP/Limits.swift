@@ -57,6 +57,15 @@ public struct Limits: Sendable {
   /// every 2^24 full records, so a thousand updates last for a quarter of a petabyte.
   public var tlsEventsMax = 1024
 
+  // What takes a loop long: handshakes, large messages to inflate or deflate.
+
+  /// Microseconds of each of a loop's turns for all of that together; what has not been done by then waits for the next turn. A
+  /// handshake that began before takes its half millisecond, so that is what others may have to wait.
+  public var choreMicrosecondsPerTurn = 250
+  /// Handshakes that wait for their turn on a loop: half a second's worth, when there is nothing else to do. Beyond: a connection
+  /// of the peer that has most waiting is closed.
+  public var handshakesWaitingMax = 1024
+
   // Streams.
 
   /// SETTINGS_MAX_CONCURRENT_STREAMS. Further ones are refused (REFUSED_STREAM) by nghttp2.
@@ -195,6 +204,8 @@ extension Limits {
     Named("write_stall_milliseconds", \.writeStallMilliseconds),
     Named("tls_handshake_bytes_max", \.tlsHandshakeBytesMax),
     Named("tls_events_max", \.tlsEventsMax),
+    Named("chore_microseconds_per_turn", \.choreMicrosecondsPerTurn),
+    Named("handshakes_waiting_max", \.handshakesWaitingMax),
     Named("streams_per_connection_max", \.streamsPerConnectionMax),
     Named("header_list_bytes_max", \.headerListBytesMax),
     Named("continuations_max", \.continuationsMax),

@@ -1,9 +1,9 @@
 // One thread, one epoll, and everything that belongs to them: connections, timers, buffers, and whatever the layers above
 // keep per loop (`context`). State belongs to its loop; what comes from other threads comes through the mailbox.
 //
-//   turn:  wait ─► ready sources ─► mailbox ─► timers ─► flush ─► bury
-//            ▲                                                     │
-//            └─────────────────────────────────────────────────────┘
+//   turn:  wait ─► ready sources ─► mailbox ─► timers ─► flush ─► chores ─► bury
+//            ▲                                                                │
+//            └────────────────────────────────────────────────────────────────┘
 //
 // `bury`: an object closed during a turn stays alive until its end, because later events of the same turn may name it.
 //
@@ -59,6 +59,7 @@ struct ReadyFlags: OptionSet {
   private var flushing: [Connection] = []
   private var graveyard: [AnyObject] = []
   private var sources: [EventSource] = []
+  private(set) var chores: Chores
   private var isStopping = false
   private var thread: SystemThread?
   var streamPool: [HTTPStream] = []
@@ -99,6 +100,7 @@ struct ReadyFlags: OptionSet {
     self.epoll = epoll
     self.wakeUp = WakeUp(wakeUp)
     timers = TimerWheel(now: .now)
+    chores = Chores(shareMicroseconds: limits.choreMicrosecondsPerTurn, handshakesMax: limits.handshakesWaitingMax)
     unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
     outbox = Outbox()
     tlsFailures = Budget(perSecond: 1, burst: 10, now: .now)
@@ -203,6 +205,24 @@ extension EventLoop {
   /// Flushes `connection` at the end of this turn.
   func markDirty(_ connection: Connection) { dirty.append(connection) }
 
+  /// Costly work may be done at once (`charged`); otherwise it takes its turn (`enqueue`).
+  package var hasRoomForChores: Bool { chores.hasRoom }
+
+  /// Runs costly work at the expense of this turn's share.
+  package func charged<R>(_ body: () -> R) -> R {
+    let start = MonotonicTime.now
+    defer { chores.charge(MonotonicTime.now.nanoseconds(since: start)) }
+    return body()
+  }
+
+  /// Leaves costly work to this turn's end and to later ones.
+  /// - Parameter peer: of the connection that it is for, as `HTTPStream.peer` has it.
+  package func enqueue(_ chore: any Chore, for peer: String) { enqueue(chore, .message, for: peer) }
+
+  func enqueue(_ chore: any Chore, _ kind: Chores.Kind, for peer: String) {
+    chores.append(chore, kind, for: PeerName.counted(peer) ?? "")?.turnedAway()
+  }
+
   private func run() {
     let capacity = 256
     unsafe withUnsafeTemporaryAllocation(of: clinux_event.self, capacity: capacity) { events in
@@ -210,6 +230,7 @@ extension EventLoop {
       while !isStopping {
         let n = unsafe clinux_epoll_wait(epoll.fd, base, Int32(capacity), waitMilliseconds())
         clockIsFresh = false
+        chores.turnBegan()
         var i = 0
         while i < n {
           let event = unsafe base[i]
@@ -231,11 +252,12 @@ extension EventLoop {
     if wakePending.load(ordering: .relaxed) { drainMailbox() }
     if timers.count > 0 { fireTimers() }
     if !dirty.isEmpty { flushDirty() }
+    if !chores.isEmpty { doChores() }
     if !graveyard.isEmpty { graveyard.removeAll(keepingCapacity: true) }
   }
 
   private func waitMilliseconds() -> Int32 {
-    if !dirty.isEmpty || wakePending.load(ordering: .relaxed) { return 0 }
+    if !dirty.isEmpty || !chores.isEmpty || wakePending.load(ordering: .relaxed) { return 0 }
     guard let wake = timers.nextWake() else { return -1 }
     let nanoseconds = wake.nanoseconds(since: .now)
     return Int32(min((nanoseconds + 999_999) / 1_000_000, 60_000))
@@ -260,9 +282,17 @@ extension EventLoop {
     flushing.removeAll(keepingCapacity: true)
   }
 
+  private func doChores() {
+    while let next = chores.next() {
+      if charged({ next.chore.doPart() }) { _ = chores.append(next.chore, next.kind, for: next.peer) }
+    }
+    if !dirty.isEmpty { flushDirty() }
+  }
+
   private func shutDown() {
     for connection in connections { connection.abort() }
     endTurn()
+    chores.removeAll()
     sources.removeAll()
     streamPool.removeAll()
     context = nil

@@ -2,6 +2,33 @@
 // it, and what a flush collected is sealed in full records and leaves in one write.
 internal import CLinux
 internal import Glibc
+internal import Telemetry
+
+// A server's handshakes take turns (`Chores`): one costs as much as a hundred small requests. What a peer has said waits in the
+// kernel's buffers meanwhile.
+extension Connection: Chore {
+  final func handshakeInTurn() {
+    // Nothing is listened for but this.
+    if isWaitingForTurn { return close("the peer went away in its handshake") }
+    if loop.hasRoomForChores { return loop.charged { read() } }
+    isWaitingForTurn = true
+    setReading(false)
+    loop.enqueue(self, transport.tls?.hasAnswered == true ? .handshakeAnswered : .handshake, for: peer)
+  }
+
+  package final func doPart() -> Bool {
+    guard isWaitingForTurn, state == .handshaking else { return false }
+    isWaitingForTurn = false
+    setReading(true)
+    read()
+    return false
+  }
+
+  package final func turnedAway() {
+    if loop.tlsFailures.charge(now: loop.now) { Log.warn("closing: too many handshakes wait", peer: peer) }
+    close("too many handshakes wait")
+  }
+}
 
 extension Connection {
   final func handshake(_ tls: TLSSession, _ bytes: UnsafeRawBufferPointer) {

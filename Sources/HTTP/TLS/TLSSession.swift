@@ -52,6 +52,8 @@ internal import Glibc
   /// And so have we; each direction ends by itself.
   private var hasClosed = false
   private var handshakeBytes = 0
+  /// Something of ours has been said in the handshake.
+  private(set) var hasAnswered = false
   /// Records sealed with the present key.
   private var records = 0
   /// What the peer may still make us do beside its data: key updates, tickets, warnings.
@@ -139,6 +141,7 @@ extension TLSSession {
     let code = unsafe within(bytes, &sealed) { unsafe SSL_do_handshake(ssl) }
     let consumed = bytes.count - inputCount
     handshakeBytes += consumed
+    if sealed.count > 0 { hasAnswered = true }
     if code == 1 {
       state = .open
       return .done(applicationProtocol, consumed: consumed)

@@ -1,5 +1,6 @@
 // TLS on real sockets: our server, our client, and a peer that speaks TLS by hand.
 import CLinux
+import Dispatch
 import Glibc
 import Synchronization
 import Testing
@@ -209,6 +210,87 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
       }
       // SETTINGS' acknowledgement may have come by itself.
       #expect(records <= 2)
+    }
+  }
+
+  /// A client's first flight.
+  private func hello(_ context: TLSContext) throws -> [UInt8] {
+    let session = try TLSSession.make(context, server: "localhost")
+    var sealed = ByteBuffer()
+    let progress = unsafe session.handshake(UnsafeRawBufferPointer(start: nil, count: 0), into: &sealed)
+    #expect(progress == .needMore)
+    return bytesOf(sealed)
+  }
+
+  /// Answers with the number of costly parts that the loop has done.
+  private final class PartCounter: HTTPApplication {
+    let loop: EventLoop
+    let head = StaticFields([(":status", "200")])
+    init(_ loop: EventLoop) { self.loop = loop }
+    func opened(_ stream: HTTPStream) {
+      var more = FieldList()
+      more.append("parts", String(loop.chores.partCount))
+      stream.respond(head, more)
+    }
+  }
+
+  /// Fifty clients' first flights, and a neighbour's request, come while the loop is busy: the next turn has all of them.
+  private func flood(_ change: (inout Limits) -> Void) async throws -> (answer: Answer, heard: [[UInt8]], neighbour: Answer) {
+    var limits = Limits()
+    limits.choreMicrosecondsPerTurn = 0
+    change(&limits)
+    var configuration = HTTPServer.Configuration(
+      endpoints: [.tcp(host: "127.0.0.1", port: 0), .tcp(host: "0.0.0.0", port: 0)], loops: 1, limits: limits)
+    configuration.tls = try CertificateStore(.server, world.server())
+    configuration.plainEndpoints = [configuration.endpoints[1]]
+    let server = try HTTPServer(configuration) { PartCounter($0) }
+    try server.start()
+    let loop = server.loops[0]
+    let client = try TLSContext(.client, world.client())
+    let neighbour = try ScriptedPeer(port: server.ports[1])
+    neighbour.open()
+    _ = try neighbour.receive(Frame.settings)
+    let peers = try (0..<50).map { _ in try ScriptedPeer(port: server.ports[0]) }
+    while server.connectionCount < 51 { try await Task.sleep(for: .milliseconds(1)) }
+    let isHere = DispatchSemaphore(value: 0)
+    loop.enqueue { isHere.wait() }
+    for peer in peers { peer.send(try hello(client)) }
+    let ask = Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: 1, ScriptedPeer.block(ScriptedPeer.request("/")))
+    neighbour.send(ask)
+    isHere.signal()
+    let answer = try neighbour.answer(on: 1)
+    let heard = peers.map { (try? $0.readSome()) ?? [] }
+    neighbour.send(Frame(Frame.headers, flags: ask.flags, stream: 3, ask.payload))
+    let last = try neighbour.answer(on: 3)
+    await server.drain(deadline: .zero)
+    return (answer, heard, last)
+  }
+
+  @Test func `fifty handshakes at once take turns, and a neighbour is answered before the second of them`() async throws {
+    let (answer, heard, last) = try await flood { _ in }
+    #expect(Int(answer.fields["parts"] ?? "99")! <= 1)
+    #expect(heard.allSatisfy { $0.first == 0x16 })
+    #expect(last.fields["parts"] == "50")
+  }
+
+  @Test func `handshakes beyond the limit are turned away, the others are made`() async throws {
+    let (_, heard, last) = try await flood { $0.handshakesWaitingMax = 10 }
+    #expect(heard.count { $0.first == 0x16 } == 11)
+    #expect(heard.count { $0.isEmpty } == 39)
+    #expect(last.fields["parts"] == "11")
+  }
+
+  @Test func `who leaves while its handshake waits leaves nothing`() async throws {
+    var limits = Limits()
+    limits.choreMicrosecondsPerTurn = 0
+    try await withServer(CertificateStore(.server, world.server()), limits: limits) { port, loop in
+      let client = try TLSContext(.client, world.client())
+      for _ in 0..<200 {
+        let peer = try ScriptedPeer(port: port)
+        peer.send(try hello(client))
+        peer.close()
+      }
+      #expect(try await ask(port, loop, CertificateStore(.client, world.client())) == "echoed by /CN=server")
     }
   }
 
