@@ -134,6 +134,9 @@ extension HTTPApplication {
   /// Request bytes the layer above holds for this stream; part of the connection's `bodyBytesHeld`.
   var bodyBytesHeld = 0
 
+  /// Bytes of an answer that is in the making; part of the connection's `answerBytesWaiting`.
+  var answerBytesHeld = 0
+
   init(loop: EventLoop) { self.loop = loop }
 
   /// The exchange is one of HTTP/2, not of HTTP/1.
@@ -228,6 +231,21 @@ extension HTTPApplication {
     unsafe connection._withUnsafeGuaranteedRef { $0.releaseBody(of: self, count) }
   }
 
+  /// Counts `count` bytes of an answer that is still in the making as waiting for the peer.
+  public func holdAnswer(_ count: Int) {
+    guard let connection = unsafe connection else { return }
+    unsafe connection._withUnsafeGuaranteedRef { $0.holdAnswer(count) }
+    answerBytesHeld += count
+  }
+
+  /// These bytes are to be sent, or will not be.
+  public func releaseAnswer(_ count: Int) {
+    guard let connection = unsafe connection else { return }
+    precondition(count <= answerBytesHeld)
+    answerBytesHeld -= count
+    unsafe connection._withUnsafeGuaranteedRef { $0.releaseAnswer(count) }
+  }
+
   public var peer: String {
     guard let connection = unsafe connection else { return "" }
     return unsafe connection._withUnsafeGuaranteedRef { $0.peer }
@@ -268,5 +286,6 @@ extension HTTPApplication {
     unconsumedByConnection = 0
     pausedBytes = 0
     bodyBytesHeld = 0
+    answerBytesHeld = 0
   }
 }

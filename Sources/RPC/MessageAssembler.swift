@@ -34,13 +34,15 @@ public struct MessageAssembler: ~Copyable {
   static let smallLength = 16 << 10
 
   private let limit: Int
-  private let plainLimit: Int
+  let plainLimit: Int
   /// How messages with the compressed flag are compressed (`grpc-encoding`); nil: they may not be.
   public var coding: ContentCoding?
   private var prefix: UInt64 = 0
   private var prefixReceived = 0
-  private var length = 0
-  private var buffer = ByteBuffer()
+  var length = 0
+  var buffer = ByteBuffer()
+  /// A message that is being made plain (`MessageAssembler+Unpacking.swift`).
+  var unpacking: Unpacking?
 
   /// - Parameters:
   ///   - limit: bytes of a message, as it is sent and as it is after decompression.
@@ -111,29 +113,13 @@ public struct MessageAssembler: ~Copyable {
       expected: MessageAssembler.prefixCount + (prefixReceived == MessageAssembler.prefixCount ? length : 0))
   }
 
-  /// Makes a complete compressed message plain; does nothing to a plain one.
-  /// - Parameter room: what the caller has memory for now, if that is less than the limits.
-  public mutating func decompress(with codecs: inout Codecs, _ pool: inout BufferPool, room: Int = .max) -> Failure? {
-    guard isCompressed, let coding else { return nil }
-    let most = min(plainLimit, max(room, 0))
-    var plain = ByteBuffer()
-    // An empty message is empty in every coding, as gRPC C++ has it.
-    if length > 0 {
-      if length > MessageAssembler.smallLength / 4, let pooled = pool.take(capacity: min(most, length * 4)) { plain = pooled }
-      if let failure = codecs.decompress(buffer.bytes, coding, into: &plain, limit: most) {
-        pool.give(plain)
-        switch failure {
-        case .tooLarge: return .tooLarge(length: most + 1, limit: most)
-        case .outOfMemory: return .outOfMemory(length: length)
-        default: return .corrupt(coding, failure)
-        }
-      }
-    }
+  /// The message at hand is plain from now on: the bytes of `plain`. Gives back what it was made of.
+  mutating func become(_ plain: consuming ByteBuffer) -> ByteBuffer {
+    var plain = plain
     length = plain.count
     prefix = UInt64(UInt32(truncatingIfNeeded: length))
     swap(&plain, &buffer)
-    if plain.capacity > MessageAssembler.smallLength { pool.give(plain) }
-    return nil
+    return plain
   }
 
   /// Gives the complete message away and is ready for the next.
@@ -179,6 +165,7 @@ public struct MessageAssembler: ~Copyable {
     prefix = 0
     prefixReceived = 0
     length = 0
+    unpacking = nil
     buffer.clear()
   }
 }

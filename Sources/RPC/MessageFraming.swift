@@ -35,8 +35,8 @@ public struct MessageCompression: Hashable, Sendable {
   public var coding: ContentCoding
   /// Shorter messages are sent as they are: they gain nothing, and a packet is a packet.
   public var bytesMin: Int
-  /// Longer messages are sent as they are, unless another thread than the loop's has made them: a megabyte keeps the loop, and
-  /// with it every other connection there, waiting for some thirty milliseconds.
+  /// Longer messages of a client's stream are sent as they are: a megabyte keeps the loop, and with it every other call there,
+  /// waiting for some thirty milliseconds. A server compresses slice by slice, and other threads than a loop's may take their time.
   public var bytesOnLoopMax: Int
 
   public init(_ coding: ContentCoding, bytesMin: Int = 1024, bytesOnLoopMax: Int = 1 << 20) {
@@ -60,21 +60,17 @@ extension ByteBuffer {
     }
   }
 
-  /// Appends a message, prefix first, compressed if that makes it shorter.
+  /// Appends a message, prefix first, compressed at once if that makes it shorter.
   mutating func append(
     messageOf byteCount: Int, compressed compression: MessageCompression?, with codecs: inout Codecs,
     _ fill: (inout OutputRawSpan) -> Void
   ) -> Bool {
-    guard let compression, byteCount >= compression.bytesMin, byteCount <= min(compression.bytesOnLoopMax, Int(UInt32.max)) else {
+    guard let compression, byteCount >= compression.bytesMin, byteCount <= compression.bytesOnLoopMax else {
       return append(messageOf: byteCount, fill)
     }
-    var plain = ByteBuffer(), packed = ByteBuffer()
-    guard plain.append(byteCount: byteCount, fill) else { return false }
-    let isShorter = codecs.compress(plain.bytes, compression.coding, into: &packed, limit: byteCount - 1)
-    if isShorter { swap(&packed, &plain) }
-    let length = plain.count
-    guard reserve(count + MessageAssembler.prefixCount + length) else { return false }
-    return append(byteCount: MessageAssembler.prefixCount) { $0.appendPrefix(messageLength: length, isCompressed: isShorter) }
-      && append(plain.bytes)
+    guard let packer = MessagePacker(byteCount, compression, with: &codecs, fill) else { return false }
+    while packer.advance(.whole) {}
+    let packed = packer.finish(&codecs)
+    return append(packed.bytes)
   }
 }

@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -389,19 +390,29 @@ def test_gzip_bombs(attacked):
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(MB)) for _ in range(1024)) + packer.flush()
     zipped = CALL + literal("grpc-encoding", "gzip")
-    # The most that is made of it is 64 MB; while it grows there is the next smaller piece beside it, and freed ones linger.
-    # A message is decompressed in one go on its loop, 64 MB in 0.2 s of a processor, and the loop's other connections wait.
-    with neighbourly(attacked, grows_by=384 * MB, worst=1), Peer(attacked.port, patience=30) as peer:
+    body = b"\1" + message(bomb)[1:]
+    # The most that is made of it is 64 MB, slice by slice; freed pieces linger.
+    with neighbourly(attacked, grows_by=384 * MB), Peer(attacked.port, patience=30) as peer:
         peer.agree()
         for stream in range(1, 9, 2):
             peer.say(headers(stream, zipped))
-            body = b"\1" + message(bomb)[1:]
             for at in range(0, len(body), 16384):
                 peer.say(data(stream, body[at:at + 16384]))
             peer.say(data(stream, flags=END_STREAM))
             fields, _, _ = peer.answer(stream)
             print(fields)
             assert fields["grpc-status"] in ("8", "3")
+
+
+def test_a_hundred_gzip_bombs_at_once(attacked):
+    """Each becomes 250 KB: none of them is large, all of them together take a tenth of a second."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = packer.compress(bytes(MB)) + packer.flush()
+    zipped = CALL + literal("grpc-encoding", "gzip")
+    call = lambda s: headers(s, zipped) + data(s, b"\1" + message(bomb)[1:], END_STREAM)
+    with neighbourly(attacked, grows_by=384 * MB):
+        outcome = flood(attacked.port, numbered(call), seconds=1)
+    print(f"{outcome.connections} connections, {outcome.bytes / MB:.1f} MB")
 
 
 # Who does not read, or reads a byte at a time.
@@ -567,6 +578,7 @@ def secured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secured")
     config, made = certificate(folder)
     server = start(folder, certificate=made, ssl_config_file=config, handshake_milliseconds=1000)
+    server.certificate = made
     yield server
     finish(server)
 
@@ -607,6 +619,27 @@ def test_tls_garbage(secured, name):
 def test_slow_loris_in_tls(secured, greeting, pieces):
     with neighbourly(secured):
         assert slowly(secured, pieces, greeting) == 100
+
+
+def test_a_flood_of_handshakes(secured):
+    """Each client says hello and leaves when it has been answered: half a millisecond of the server's, and a thing of a moment for
+    the client, which may send the same bytes again and again."""
+    def honest():
+        # Whoever comes with a handshake of its own meanwhile is served as well.
+        with grpc.secure_channel(secured.address, grpc.ssl_channel_credentials(secured.certificate.read_bytes()), OPTIONS) as channel:
+            assert channel.unary_unary(PREDICT)(REQUEST, timeout=20)
+
+    outcomes = []
+    with neighbourly(secured):
+        flooding = [threading.Thread(target=lambda: outcomes.append(flood(secured.port, lambda: iter([HELLO]), greeting=b"", seconds=1, connections=16)))]
+        for thread in flooding:
+            thread.start()
+        for _ in range(3):
+            honest()
+        for thread in flooding:
+            thread.join()
+    print(f"{outcomes[0].connections} handshakes")
+    assert outcomes[0].connections > 100
 
 
 # Half a connection, no connection, too many connections.

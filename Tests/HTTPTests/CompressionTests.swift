@@ -115,6 +115,43 @@ import Testing
     }
   }
 
+  @Test(arguments: 0..<60) func `slices of any size come to the same`(_ seed: Int) throws {
+    var state = UInt64(seed) &* 2_654_435_761 &+ 1
+    func random(_ n: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % n
+    }
+    let coding = ContentCoding.allCases[seed % 2], width = 1 + random(255)
+    let plain = (0..<random(60_000)).map { _ in UInt8(random(width)) }
+    guard var compressor = Compressor(coding), var decompressor = Decompressor(coding) else { throw Decompressor.Failure.outOfMemory }
+    var output = ByteBuffer(), at = 0
+    compressor.begin()
+    var progress = Compressor.Progress.more
+    while progress == .more {
+      let slice = CodecSlice(inputBytes: 1 + random(5000), outputBytes: 1 + random(5000))
+      progress = unsafe plain.withUnsafeBytes { unsafe compressor.advance($0.bytes, &at, into: &output, end: .max / 2, slice) }
+    }
+    #expect(progress == .done && at == plain.count)
+    var packed = unsafe output.bytes.withUnsafeBytes { unsafe Array($0) }
+    #expect(try unpack(packed, coding).bytes == plain, "seed \(seed)")
+    // Whole or damaged or cut, with room or without.
+    if seed % 3 == 1 { packed[random(packed.count)] ^= UInt8(1 << random(8)) }
+    if seed % 3 == 2 { packed.removeLast(random(packed.count)) }
+    let limit = seed % 5 == 0 ? random(plain.count + 1) : plain.count
+    let whole = try unpack(packed, coding, limit: limit)
+    output = ByteBuffer()
+    at = 0
+    decompressor.begin()
+    var end = Decompressor.Progress.more
+    while end == .more {
+      let slice = CodecSlice(inputBytes: 1 + random(500), outputBytes: 1 + random(5000)), before = output.count
+      end = unsafe packed.withUnsafeBytes { unsafe decompressor.advance($0.bytes, &at, into: &output, end: limit, slice) }
+      #expect(output.count - before <= slice.outputBytes)
+    }
+    #expect(end == (whole.failure.map { .failed($0) } ?? .done), "seed \(seed)")
+    #expect(unsafe output.bytes.withUnsafeBytes { unsafe Array($0) } == whole.bytes, "seed \(seed)")
+  }
+
   @Test(arguments: [
     ("identity,deflate,gzip", true), ("gzip", true), ("identity, gzip ,br", true), ("identity", false), ("", false),
     ("gzipped", false), ("x-gzip", false), (",gzip", true), ("identity;gzip", false),

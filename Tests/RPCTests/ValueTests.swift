@@ -125,7 +125,9 @@ extension Array where Element == UInt8 {
   }
 
   /// Feeds the pieces and takes message after message.
-  private func stream(_ pieces: [[UInt8]], limit: Int = 1 << 20, coding: ContentCoding? = nil) -> ([[UInt8]], MessageAssembler.Failure?) {
+  private func stream(
+    _ pieces: [[UInt8]], limit: Int = 1 << 20, coding: ContentCoding? = nil, _ slice: CodecSlice = .whole
+  ) -> ([[UInt8]], MessageAssembler.Failure?) {
     var pool = BufferPool(retainedMax: 1 << 20)
     var codecs = Codecs()
     var assembler = MessageAssembler(limit: limit, coding: coding)
@@ -135,7 +137,11 @@ extension Array where Element == UInt8 {
       while at < piece.count {
         if let failure = span(piece, { assembler.take($0, &at, from: &pool) }) { return (messages, failure) }
         guard assembler.isComplete else { continue }
-        if let failure = assembler.decompress(with: &codecs, &pool) { return (messages, failure) }
+        var outcome = MessageAssembler.Unpacked.more
+        while outcome == .more {
+          outcome = assembler.decompress(with: &codecs, &pool, room: .max, slice)
+        }
+        if case .failed(let failure) = outcome { return (messages, failure) }
         let message = assembler.takeMessage()
         messages.append(unsafe message.bytes.withUnsafeBytes { unsafe Array($0) })
       }
@@ -203,6 +209,9 @@ extension Array where Element == UInt8 {
       let (one, end) = stream([whole], limit: 2500, coding: .gzip)
       let (many, sameEnd) = stream(pieces, limit: 2500, coding: .gzip)
       #expect(one == many && end == sameEnd, "seed \(seed)")
+      let slice = CodecSlice(inputBytes: Int.random(in: 1...50, using: &generator), outputBytes: Int.random(in: 1...900, using: &generator))
+      let (slow, slowEnd) = stream(pieces, limit: 2500, coding: .gzip, slice)
+      #expect(one == slow && end == slowEnd, "seed \(seed)")
       #expect(one.allSatisfy { $0.count <= 2500 }, "seed \(seed)")
     }
   }

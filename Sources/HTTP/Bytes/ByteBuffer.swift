@@ -105,6 +105,17 @@ internal import Glibc
     return true
   }
 
+  /// Writes the first `n` bytes anew; what `fill` leaves out stays.
+  public mutating func replaceFirst(_ n: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    precondition(n <= count)
+    guard n > 0, let base = unsafe base else { return }
+    // The first `n` bytes are there; the span covers exactly them and ends its life before we look at them.
+    let region = unsafe UnsafeMutableRawBufferPointer(start: base, count: n)
+    var output = unsafe OutputRawSpan(buffer: region, initializedCount: 0)
+    fill(&output)
+    _ = unsafe output.finalize(for: region)
+  }
+
   /// Offers `most` bytes of fresh memory to `fill`, which writes from their start and says how many it wrote.
   mutating func append(atMost most: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
     guard reserve(exactly: count + most), let base = unsafe base else { return false }

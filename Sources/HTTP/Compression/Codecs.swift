@@ -37,4 +37,24 @@
       return gunzipper!.decompress(input, into: &output, limit: limit)
     }
   }
+
+  /// Gives a decompressor away, for a message that takes more than one call; nil when there is no memory for it.
+  public mutating func takeDecompressor(_ coding: ContentCoding) -> Decompressor? {
+    let kept = coding == .gzip ? gunzipper.take() : inflater.take()
+    return kept ?? Decompressor(coding)
+  }
+
+  public mutating func give(_ decompressor: consuming Decompressor) {
+    if decompressor.coding == .gzip { gunzipper = consume decompressor } else { inflater = consume decompressor }
+  }
+
+  /// The same for a compressor.
+  public mutating func takeCompressor(_ coding: ContentCoding) -> Compressor? {
+    let kept = coding == .gzip ? gzipper.take() : deflater.take()
+    return kept ?? Compressor(coding)
+  }
+
+  public mutating func give(_ compressor: consuming Compressor) {
+    if compressor.coding == .gzip { gzipper = consume compressor } else { deflater = consume compressor }
+  }
 }

@@ -451,7 +451,7 @@ internal import Glibc
     owesContinue = false
     discarded = 0
     hasCaughtUp = false
-    releaseAnswer(answerBytesHeld)
+    releaseAnswer(answerBytesHeld + stream.answerBytesHeld)
     answerBytesHeld = 0
     if stream.isOpen {
       loop.count(.streamsClosed1)

@@ -226,7 +226,7 @@ extension HTTP2Connection {
     if error != .none { loop.count(.streamsReset) }
     unsafe stream.connection = nil
     releaseBody(of: stream)
-    releaseAnswer(stream.body.count + stream.queue.count)
+    releaseAnswer(stream.body.count + stream.queue.count + stream.answerBytesHeld)
     if stream.isPaused { consumeOfConnection(stream) }
     let handler = stream.handler
     stream.handler = nil

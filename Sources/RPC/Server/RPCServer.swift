@@ -6,8 +6,8 @@ public final class RPCServer: Sendable {
     public var http: HTTPServer.Configuration
     /// The largest request message; TF Serving's is gRPC's largest.
     public var messageBytesMax = Int(Int32.max)
-    /// The largest request message that a compressed one may become. A thousandth of it on the wire is enough, and making it
-    /// keeps the loop busy: a tenth of a second for this much.
+    /// The largest request message that a compressed one may become. A thousandth of it on the wire is enough, and making it takes
+    /// a tenth of a second, slice by slice, for this much.
     public var decompressedBytesMax = 64 << 20
     /// The largest response message; gRPC has no limit of its own but the prefix's 32 bits.
     public var sentBytesMax = Int(UInt32.max)

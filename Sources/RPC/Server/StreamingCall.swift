@@ -6,6 +6,9 @@
 // Back-pressure: `write` answers false when the peer is behind, and `writable` follows; after `pause` no message and no end
 // comes until `resume`, and the client runs into its window. What arrived before it noticed waits here: at most one window
 // per stream (`Limits.streamWindowBytes`), and all of a connection's streams at most `Limits.bodyBytesPerConnectionMax`.
+//
+// Compressed messages are unpacked, and answers packed, slice by slice where they are large: each slice is a chore of the loop's
+// (`HTTP/Loop/Chores.swift`). Meanwhile the client waits as if the handler had paused, and the handler as if the client were behind.
 public import HTTP
 
 /// Answers streaming calls. One object serves every loop: what it changes must be per loop or atomic.
@@ -47,6 +50,15 @@ extension CallHandler {
   private var isPaused = false
   private var isDelivering = false
   private var owesEnd = false
+  /// The message at hand is being made plain; then, it is plain and the handler has paused.
+  private var isUnpacking = false
+  private var hasUnpacked = false
+  /// Messages that are being compressed, and those behind them; what the handler has ended the call with.
+  private var outgoing: [Outgoing] = []
+  private var ending: (status: Status, trailers: Metadata)?
+  private var owesWritable = false
+  /// The loop has us among its chores.
+  private var isQueued = false
   /// What this call has claimed of its connection's share.
   private var held = 0
 
@@ -95,7 +107,7 @@ extension CallHandler {
   public var isOver: Bool { !state.takesOutput }
 
   /// Bytes written that the peer has left no room for yet.
-  public var bytesWaiting: Int { stream?.bytesWaiting ?? 0 }
+  public var bytesWaiting: Int { (stream?.bytesWaiting ?? 0) + outgoing.reduce(0) { $0 + $1.heldBytes } }
 }
 
 // MARK: out
@@ -115,12 +127,18 @@ extension StreamingCall {
     guard state.takesOutput, let stream else { return false }
     if byteCount > application.configuration.sentBytesMax { return refuse(application.tooLargeToSend(byteCount)) }
     if state.send() == .headFirst { begin() }
-    var body = ByteBuffer()
     let used = isCompressible && coding != nil ? compression : nil
-    guard body.append(messageOf: byteCount, compressed: used, with: &loop.codecs, fill) else {
-      return refuse(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
+    if let used, byteCount >= used.bytesMin {
+      guard let packer = MessagePacker(byteCount, used, with: &loop.codecs, fill) else { return refuseOutOfMemory(byteCount) }
+      return pack(packer, on: stream)
     }
-    return stream.write(body)
+    var body = ByteBuffer()
+    guard body.append(messageOf: byteCount, fill) else { return refuseOutOfMemory(byteCount) }
+    return outgoing.isEmpty ? stream.write(body) : wait(Outgoing(body), on: stream)
+  }
+
+  private func refuseOutOfMemory(_ byteCount: Int) -> Bool {
+    refuse(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
   }
 
   @discardableResult public func write(_ message: RawSpan, isCompressible: Bool = true) -> Bool {
@@ -148,7 +166,8 @@ extension StreamingCall {
     case .headAndTrailers:
       begin()
       application.end(status, trailers, on: stream)
-    case .trailers: application.end(status, trailers, on: stream)
+    case .trailers:
+      if outgoing.isEmpty { application.end(status, trailers, on: stream) } else { ending = (status, trailers) }
     }
     forgetInput()
   }
@@ -166,6 +185,140 @@ extension StreamingCall {
     let handler = state.takesOutput ? handler : nil
     finish(status)
     handler?.cancelled(self)
+  }
+}
+
+// MARK: slices
+
+/// A message on its way out: being compressed, or behind one that is.
+private final class Outgoing {
+  private let packer: MessagePacker?
+  private var body = ByteBuffer()
+  private(set) var isReady: Bool
+
+  init(_ packer: MessagePacker) {
+    self.packer = packer
+    isReady = false
+  }
+
+  init(_ body: consuming ByteBuffer) {
+    packer = nil
+    self.body = body
+    isReady = true
+  }
+
+  var heldBytes: Int { packer?.heldBytes ?? body.count }
+
+  func advance() { if let packer, !packer.advance(.deflated) { isReady = true } }
+
+  func take(_ codecs: inout Codecs) -> ByteBuffer {
+    if let packer { return packer.finish(&codecs) }
+    var taken = ByteBuffer()
+    swap(&taken, &body)
+    return taken
+  }
+}
+
+extension StreamingCall: Chore {
+  package func doPart() -> Bool {
+    if isUnpacking { unpackPart() }
+    if !outgoing.isEmpty { packPart() }
+    isQueued = isUnpacking || !outgoing.isEmpty
+    return isQueued
+  }
+
+  private func queue() {
+    if isQueued { return }
+    isQueued = true
+    loop.enqueue(self, for: peer)
+  }
+
+  /// Compresses as far as this turn has time for it.
+  private func pack(_ packer: MessagePacker, on stream: HTTPStream) -> Bool {
+    while outgoing.isEmpty, loop.hasRoomForChores {
+      if !loop.charged({ packer.advance(.deflated) }) { return stream.write(packer.finish(&loop.codecs)) }
+    }
+    return wait(Outgoing(packer), on: stream)
+  }
+
+  private func wait(_ message: Outgoing, on stream: HTTPStream) -> Bool {
+    outgoing.append(message)
+    stream.holdAnswer(message.heldBytes)
+    owesWritable = true
+    queue()
+    return false
+  }
+
+  private func packPart() {
+    guard let stream, let first = outgoing.first else { return }
+    let before = first.heldBytes
+    first.advance()
+    stream.holdAnswer(first.heldBytes - before)
+    var hasRoom = true
+    while let next = outgoing.first, next.isReady {
+      outgoing.removeFirst()
+      stream.releaseAnswer(next.heldBytes)
+      hasRoom = stream.write(next.take(&loop.codecs))
+    }
+    if !outgoing.isEmpty { return }
+    if let (status, trailers) = ending {
+      ending = nil
+      return application.end(status, trailers, on: stream)
+    }
+    // Otherwise the stream will say so.
+    if owesWritable, hasRoom { caughtUp() }
+  }
+
+  private func caughtUp() {
+    owesWritable = false
+    if state.takesOutput { handler?.writable(self) }
+  }
+
+  private func dropOutgoing() {
+    for message in outgoing { stream?.releaseAnswer(message.heldBytes) }
+    outgoing = []
+  }
+
+  /// Makes the message at hand plain, as far as this turn has time for it. True: it is.
+  private func unpack() -> Bool {
+    while loop.hasRoomForChores {
+      switch loop.charged({ unpackSlice() }) {
+      case .more: continue
+      case .done: return true
+      case .failed(let failure):
+        fail(failure)
+        return false
+      }
+    }
+    isUnpacking = true
+    stream?.pause()
+    queue()
+    return false
+  }
+
+  private func unpackPart() {
+    switch unpackSlice() {
+    case .more: return
+    case .done:
+      isUnpacking = false
+      hasUnpacked = true
+      if !isPaused { deliverWaiting() }
+    case .failed(let failure):
+      isUnpacking = false
+      fail(failure)
+    }
+  }
+
+  /// What comes out counts against the connection's share like what came in.
+  private func unpackSlice() -> MessageAssembler.Unpacked {
+    let before = assembler.heldBytes, room = assembler.unpackedBytes + (stream?.bodyRoom ?? 0)
+    let outcome = assembler.decompress(with: &loop.codecs, &loop.buffers, room: room, .inflated)
+    let more = assembler.heldBytes - before
+    if more > 0 {
+      guard let stream, stream.holdBody(more) else { return .failed(.outOfMemory(length: assembler.heldBytes)) }
+      held += more
+    }
+    return outcome
   }
 }
 
@@ -193,12 +346,12 @@ extension StreamingCall: StreamHandler {
     }
     held += bytes.byteCount
     var at = 0
-    if !isPaused { deliver(bytes, &at) }
+    if !isPaused, !isUnpacking { deliver(bytes, &at) }
     if at < bytes.byteCount, state.takesInput, !keep(bytes.extracting(at..<bytes.byteCount)) {
       return breakOff(Status(.resourceExhausted, "no memory for \(bytes.byteCount - at) bytes that wait"))
     }
     hold()
-    stream.bytesExpected = isPaused || !state.takesInput ? 0 : assembler.missingBytes
+    stream.bytesExpected = isPaused || isUnpacking || !state.takesInput ? 0 : assembler.missingBytes
   }
 
   /// Takes messages out of `bytes`, from `at` on, as long as the handler wants them.
@@ -208,14 +361,20 @@ extension StreamingCall: StreamHandler {
     while at < bytes.byteCount, !isPaused, state.takesInput {
       if let failure = assembler.take(bytes, &at, from: &loop.buffers) { return fail(failure) }
       guard assembler.isComplete else { continue }
-      isMessageCompressed = assembler.isCompressed
-      if isMessageCompressed,
-        let failure = assembler.decompress(with: &loop.codecs, &loop.buffers, room: stream?.bodyRoom ?? 0)
-      {
-        return fail(failure)
-      }
+      let isCompressed = assembler.isCompressed
+      if isCompressed, !unpack() { return }
+      isMessageCompressed = isCompressed
       handler?.received(assembler.takeMessage(), on: self)
     }
+  }
+
+  private func deliverUnpacked() {
+    hasUnpacked = false
+    isMessageCompressed = true
+    isDelivering = true
+    handler?.received(assembler.takeMessage(), on: self)
+    isDelivering = false
+    hold()
   }
 
   private func fail(_ failure: MessageAssembler.Failure) {
@@ -233,6 +392,8 @@ extension StreamingCall: StreamHandler {
   }
 
   private func deliverWaiting() {
+    if isUnpacking { return }
+    if hasUnpacked { deliverUnpacked() }
     if waiting.count > 0 {
       // Nothing arrives while a handler runs, so nobody else looks at `waiting` meanwhile.
       var taken = ByteBuffer()
@@ -246,14 +407,14 @@ extension StreamingCall: StreamHandler {
       }
       hold()
     }
-    guard waiting.count == 0, !isPaused else { return }
+    guard waiting.count == 0, !isPaused, !isUnpacking else { return }
     stream?.resume()
     if owesEnd { endInput() }
   }
 
   /// Claims what this call holds, and gives back what it has handed on.
   private func hold() {
-    let now = waiting.count - waitingAt + assembler.receivedBytes
+    let now = waiting.count - waitingAt + assembler.heldBytes
     if held > now { stream?.releaseBody(held - now) }
     held = min(held, now)
     // A client may take its time between two messages, not within one.
@@ -263,7 +424,7 @@ extension StreamingCall: StreamHandler {
 
   public func ended(_ stream: HTTPStream) {
     guard state.takesInput else { return }
-    if waiting.count > 0 || isPaused { owesEnd = true } else { endInput() }
+    if waiting.count > 0 || isPaused || isUnpacking { owesEnd = true } else { endInput() }
   }
 
   private func endInput() {
@@ -278,6 +439,8 @@ extension StreamingCall: StreamHandler {
     waiting.clear(keeping: 0)
     waitingAt = 0
     owesEnd = false
+    isUnpacking = false
+    hasUnpacked = false
     assembler.reset(keeping: 0, into: &loop.buffers)
     hold()
     // The peer's window opens again: it may be in the middle of a message and learn of the end only behind it.
@@ -286,7 +449,7 @@ extension StreamingCall: StreamHandler {
   }
 
   public func writable(_ stream: HTTPStream) {
-    if state.takesOutput { handler?.writable(self) }
+    if outgoing.isEmpty { caughtUp() }
   }
 
   public func closed(_ stream: HTTPStream, _ error: StreamError) {
@@ -297,6 +460,9 @@ extension StreamingCall: StreamHandler {
     let last = isUnfinished ? handler : nil
     handler = nil
     self.stream = nil
+    outgoing = []
+    ending = nil
+    isUnpacking = false
     last?.cancelled(self)
   }
 }
@@ -309,6 +475,11 @@ extension StreamingCall: TimerTarget {
 
   private func expire() {
     guard let stream else { return }
+    dropOutgoing()
+    if ending != nil, stream.bytesWaiting == 0 {
+      ending = nil
+      return application.end(Status(.deadlineExceeded, "Deadline Exceeded"), Metadata(), on: stream)
+    }
     switch state.expired(isPeerBehind: stream.bytesWaiting > 0) {
     case .nothing: break
     case .finish: breakOff(Status(.deadlineExceeded, "Deadline Exceeded"))

@@ -5,13 +5,16 @@
 //        │          └─ detach() ─► a worker has it ─► complete { reply } ─► answered
 //        └─ peer gone, deadline passed ─► cancelled
 //
+// A compressed message is unpacked before `running`, and one that is to be compressed packed before `answered`: a large one slice
+// by slice, each a chore of the loop's (`HTTP/Loop/Chores.swift`).
+//
 // A cancelled call that a worker still holds does not go back to the pool: the message stays where it is until the last
 // `DetachedCall` is gone, and so does the object. Its generation tells late answers from current ones.
 public import HTTP
 internal import Synchronization
 
 @safe public final class UnaryCall {
-  private enum State { case idle, receiving, running, answered }
+  private enum State { case idle, receiving, unpacking, running, packing, answered }
 
   private let application: RPCApplication
   private var stream: HTTPStream?
@@ -21,6 +24,9 @@ internal import Synchronization
   private var methodIndex = 0
   private var extras: Extras?
   private var assembler: MessageAssembler
+  private var packer: MessagePacker?
+  /// The loop has us among its chores; from an earlier use of this object, perhaps.
+  private var isQueued = false
   private var timer = TimerID.none
 
   public private(set) var deadline: MonotonicTime?
@@ -100,22 +106,31 @@ internal import Synchronization
 
   /// Sends `byteCount` bytes written by `fill` with status OK. An answer to a cancelled call goes nowhere.
   public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
-    guard let stream = begin() else { return }
-    if byteCount > application.configuration.sentBytesMax { return send(application.tooLargeToSend(byteCount), on: stream) }
+    guard isUnanswered, let stream else { return }
+    if byteCount > application.configuration.sentBytesMax { return fail(application.tooLargeToSend(byteCount)) }
     let used = agreedCompression(on: stream)
+    if let used, byteCount >= used.bytesMin {
+      guard let packer = MessagePacker(byteCount, used, with: &application.loop.codecs, fill) else {
+        return failOutOfMemory(byteCount)
+      }
+      self.packer = packer
+      state = .packing
+      onCancel = nil
+      stream.holdAnswer(packer.heldBytes)
+      return doChore()
+    }
     let total = MessageAssembler.prefixCount + byteCount
-    if total > application.keptBufferBytesMax, used == nil, let large = application.loop.buffers.take(capacity: total) {
-      stream.body = large
-    }
-    let isFilled =
-      used == nil
-      ? stream.body.append(messageOf: byteCount, fill)
-      : stream.body.append(messageOf: byteCount, compressed: used, with: &application.loop.codecs, fill)
-    if !isFilled {
+    if total > application.keptBufferBytesMax, let large = application.loop.buffers.take(capacity: total) { stream.body = large }
+    if !stream.body.append(messageOf: byteCount, fill) {
       stream.body.clear()
-      return send(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"), on: stream)
+      return failOutOfMemory(byteCount)
     }
+    answered()
     send(used?.coding, on: stream)
+  }
+
+  private func failOutOfMemory(_ byteCount: Int) {
+    fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
   }
 
   /// Sends a body that is framed already (prefix and message).
@@ -155,10 +170,16 @@ internal import Synchronization
   fileprivate func failTooLarge(_ byteCount: Int) { fail(application.tooLargeToSend(byteCount)) }
 
   private func begin() -> HTTPStream? {
-    guard state != .answered, state != .idle, let stream else { return nil }
+    guard isUnanswered, let stream else { return nil }
+    answered()
+    return stream
+  }
+
+  private var isUnanswered: Bool { state != .idle && state != .packing && state != .answered }
+
+  private func answered() {
     state = .answered
     stopTimer()
-    return stream
   }
 
   private func send(_ status: Status, on stream: HTTPStream) {
@@ -216,6 +237,7 @@ internal import Synchronization
     onCancel = nil
     let abandoned = isDetached && isCancelled
     state = .idle
+    packer = nil
     isDetached = false
     // Late completions see another generation.
     if abandoned { return }
@@ -241,20 +263,17 @@ extension UnaryCall: StreamHandler {
     if let deadline, deadline <= application.loop.now { return expire() }
     if assembler.isCompressed {
       withExtras { $0.isMessageCompressed = true }
-      if let failure = decompress(stream) { return fail(application.status(for: failure, on: stream)) }
+      state = .unpacking
+      return doChore()
     }
+    run()
+  }
+
+  private func run() {
     state = .running
     // The application keeps its table, and with it the method, as long as it has calls.
     unsafe method!._withUnsafeGuaranteedRef { $0.unary!.handle(self) }
     if state == .running, !isDetached { fail(Status(.internal, "the handler returned without an answer")) }
-  }
-
-  /// What comes out counts against the connection's share like what came in.
-  private func decompress(_ stream: HTTPStream) -> MessageAssembler.Failure? {
-    let before = assembler.receivedBytes, room = before + stream.bodyRoom
-    if let failure = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room) { return failure }
-    let after = assembler.receivedBytes
-    return after <= before || stream.holdBody(after - before) ? nil : .outOfMemory(length: after)
   }
 
   public func starved(_ stream: HTTPStream) {
@@ -271,6 +290,77 @@ extension UnaryCall: StreamHandler {
   }
 }
 
+// MARK: slices
+
+extension UnaryCall: Chore {
+  /// Packs or unpacks as far as this turn has time for it; the rest is left to later ones.
+  private func doChore() {
+    let loop = application.loop
+    while loop.hasRoomForChores {
+      if !loop.charged({ doSlice() }) { return sliced() }
+    }
+    if isQueued { return }
+    isQueued = true
+    loop.enqueue(self, for: peer)
+  }
+
+  package func doPart() -> Bool {
+    if doSlice() { return true }
+    isQueued = false
+    sliced()
+    return false
+  }
+
+  /// False: there is no more to do.
+  private func doSlice() -> Bool {
+    guard let stream else { return false }
+    switch state {
+    case .packing:
+      guard let packer else { return false }
+      let before = packer.heldBytes
+      let hasMore = packer.advance(.deflated)
+      stream.holdAnswer(packer.heldBytes - before)
+      return hasMore
+    case .unpacking:
+      switch unpackSlice(stream) {
+      case .more: return true
+      case .done: return false
+      case .failed(let failure):
+        fail(application.status(for: failure, on: stream))
+        return false
+      }
+    default: return false
+    }
+  }
+
+  /// What comes out counts against the connection's share like what came in.
+  private func unpackSlice(_ stream: HTTPStream) -> MessageAssembler.Unpacked {
+    let before = assembler.heldBytes, room = assembler.unpackedBytes + stream.bodyRoom
+    let outcome = assembler.decompress(with: &application.loop.codecs, &application.loop.buffers, room: room, .inflated)
+    let after = assembler.heldBytes
+    if after < before { stream.releaseBody(before - after) }
+    return after <= before || stream.holdBody(after - before) ? outcome : .failed(.outOfMemory(length: after))
+  }
+
+  /// The last slice is done, unless somebody has ended the call meanwhile.
+  private func sliced() {
+    switch state {
+    case .unpacking: run()
+    case .packing: sendPacked()
+    default: break
+    }
+  }
+
+  private func sendPacked() {
+    guard let stream, let packed = packer else { return }
+    packer = nil
+    answered()
+    stream.releaseAnswer(packed.heldBytes)
+    stream.body = packed.finish(&application.loop.codecs)
+    send(application.agreedCoding(compression, on: stream), on: stream)
+  }
+}
+
 extension UnaryCall: TimerTarget {
   public func timerFired(_ timer: TimerID) {
     self.timer = .none
@@ -278,7 +368,12 @@ extension UnaryCall: TimerTarget {
   }
 
   private func expire() {
-    guard state == .receiving || state == .running else { return }
+    if state == .packing {
+      stream?.releaseAnswer(packer?.heldBytes ?? 0)
+      packer = nil
+      state = .running
+    }
+    guard isUnanswered else { return }
     let stream = stream
     fail(Status(.deadlineExceeded, "Deadline Exceeded"))
     if stream != nil { cancel() }
