@@ -77,7 +77,7 @@ let package = Package(
     .target(name: "RPC", dependencies: ["HTTP", "Telemetry"], swiftSettings: loopConfined),
     .target(
       name: "Serving",
-      dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
+      dependencies: ["RPC", "HTTP", "Messages", "Wire", "Records", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
       swiftSettings: loopConfined),
     .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
 
@@ -136,7 +136,7 @@ let package = Package(
     .testTarget(
       name: "ServingTests",
       dependencies: [
-        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Telemetry",
+        "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Telemetry", "Records",
         "TransportSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],

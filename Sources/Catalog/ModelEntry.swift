@@ -39,16 +39,19 @@ public final class ModelEntry: Sendable {
   public let labels: [String: Int64]
   /// Whether versions may yet be found that nothing here mentions: the base path was not read so far, or does not exist.
   public let isDiscovering: Bool
+  /// How its requests are logged, if they are.
+  public let logging: RequestLogConfiguration?
 
   public init(
     name: String, statuses: [VersionStatus] = [], slots: [Slot] = [], labels: [String: Int64] = [:],
-    isDiscovering: Bool = false
+    isDiscovering: Bool = false, logging: RequestLogConfiguration? = nil
   ) {
     self.name = name
     self.statuses = statuses.sorted { $0.version > $1.version }
     self.slots = slots.sorted { $0.version > $1.version }
     self.labels = labels
     self.isDiscovering = isDiscovering
+    self.logging = logging
   }
 
   /// What a request that names no version gets.

@@ -94,7 +94,8 @@ struct Managed {
     let past = ended + misplaced.filter { file in !ended.contains { $0.version == file.version } }
     let next = ModelEntry(
       name: configuration.name, statuses: live + past.filter { !known.contains($0.version) },
-      slots: harnesses.values.compactMap(\.slot), labels: configuration.labels, isDiscovering: isDiscovering(limits))
+      slots: harnesses.values.compactMap(\.slot), labels: configuration.labels, isDiscovering: isDiscovering(limits),
+      logging: configuration.logging)
     if let entry, entry.shows(next) { return false }
     entry = next
     return true
@@ -117,7 +118,7 @@ extension Optional<Scan> {
 
 extension ModelEntry {
   fileprivate func shows(_ other: ModelEntry) -> Bool {
-    statuses == other.statuses && labels == other.labels && isDiscovering == other.isDiscovering
+    statuses == other.statuses && labels == other.labels && isDiscovering == other.isDiscovering && logging == other.logging
       && slots.elementsEqual(other.slots, by: ===)
   }
 }

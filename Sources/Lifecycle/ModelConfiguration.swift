@@ -1,4 +1,5 @@
 // What the operator asks for: which models, where their versions are found, and which of them should serve.
+public import Catalog
 
 /// A model to serve: `tensorflow.serving.ModelConfig`.
 public struct ModelConfiguration: Sendable, Equatable {
@@ -8,8 +9,14 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var policy: VersionPolicy
   /// `version_labels`.
   public var labels: [String: Int64]
+  /// `logging_config`: not the lifecycle's business, which shows it in the catalog.
+  public var logging: RequestLogConfiguration?
 
-  public init(name: String, basePath: String, policy: VersionPolicy = .latest(1), labels: [String: Int64] = [:]) {
+  public init(
+    name: String, basePath: String, policy: VersionPolicy = .latest(1), labels: [String: Int64] = [:],
+    logging: RequestLogConfiguration? = nil
+  ) {
+    self.logging = logging
     self.name = name
     self.basePath = basePath
     self.policy = policy

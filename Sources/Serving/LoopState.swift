@@ -5,11 +5,15 @@ internal import HTTP
 internal import RPC
 
 final class LoopState {
-  private let loop: EventLoop
+  let loop: EventLoop
   private let options: ServingOptions
   let reader: CatalogReader
   let health: HealthDesk
   var frame: Frame
+  let meters: RequestMeters
+  var logs: LoopLogs
+  /// Of the request the loop is at.
+  var trail = RequestTrail(RequestOrigin(api: .none, entrypoint: .grpc), arrived: MonotonicTime(nanoseconds: 0))
   private var waiting: WaitingRoom<Waiting>
   private var timer = TimerID.none
 
@@ -18,13 +22,16 @@ final class LoopState {
     let carrier: any DetachedCarrier
     /// When the server's patience ends.
     let until: MonotonicTime
+    let trail: RequestTrail
   }
 
-  init(_ loop: EventLoop, _ catalog: Catalog, _ options: ServingOptions, _ health: HealthReport) {
+  init(_ loop: EventLoop, _ catalog: Catalog, _ options: ServingOptions, _ health: HealthReport, _ board: RequestBoard, _ logs: RequestLogs) {
     self.loop = loop
     self.options = options
     reader = CatalogReader(catalog)
     self.health = HealthDesk(health)
+    meters = RequestMeters(board, reader.snapshot)
+    self.logs = LoopLogs(logs, reader.snapshot, seed: .random(in: 1 ... .max))
     frame = Frame(bytesMax: options.inlineBytesMax, bytesKept: options.inlineBytesMax)
     waiting = WaitingRoom(capacity: options.waitingMax)
   }
@@ -37,31 +44,48 @@ final class LoopState {
 
   /// A request has arrived: answers it, hands it on, or lets it wait for its model.
   func take(_ carrier: some Carrier) {
-    guard attempt(carrier) == .pending else { return }
+    trail = meters.begin(carrier.origin, on: loop, began: carrier.began)
+    guard case .pending(let model) = attempt(carrier) else { return }
     let patience = UInt64(max(0, options.waitingNanosecondsMax))
-    let entry = Waiting(carrier: carrier.detach(), until: loop.now.advanced(byNanoseconds: patience))
-    if patience > 0, wait(entry, carrier) { return }
-    carrier.fail(Status(.unavailable, "the model is still loading, and \(waiting.count) requests wait already"))
+    let entry = Waiting(carrier: carrier.detach(), until: loop.now.advanced(byNanoseconds: patience), trail: trail)
+    if patience > 0, wait(entry, carrier, model) { return }
+    refuse(carrier, model, "the model is still loading, and \(waiting.count) requests wait already")
   }
 
   private func attempt(_ carrier: some Carrier) -> Outcome {
     do { return try carrier.attempt(self) } catch {
       carrier.fail(error)
+      if !trail.isOver { meters.ended(&trail, error.code, RequestLabels(origin: carrier.origin)) }
       return .settled
     }
   }
 
+  private func refuse(_ carrier: some Carrier, _ model: ModelEntry, _ why: String) {
+    carrier.fail(Status(.unavailable, why))
+    meters.ended(&trail, .unavailable, RequestLabels(model: model.name, origin: carrier.origin))
+  }
+
   /// Takes a request into the waiting room, until it is tried again or nobody waits for its answer; `false` when that is full.
-  private func wait(_ entry: Waiting, _ carrier: some Carrier) -> Bool {
+  private func wait(_ entry: Waiting, _ carrier: some Carrier, _ model: ModelEntry) -> Bool {
     guard let ticket = waiting.admit(entry) else { return false }
-    carrier.onCancel { [weak self] in self?.waiting.leave(ticket) }
+    let labels = RequestLabels(model: model.name, origin: carrier.origin)
+    carrier.onCancel { [weak self] in
+      guard let self else { return }
+      waiting.leave(ticket)
+      var trail = entry.trail
+      trail.ended(.queue, at: loop.now)
+      meters.ended(&trail, .cancelled, labels)
+    }
     if waiting.count == 1 { setTimer(entry.until) }
     return true
   }
 
   /// The catalog changed: takes the new snapshot and tries those who wait once more.
   func catalogChanged() {
-    reader.refresh()
+    reader.refresh { snapshot in
+      meters.retire(keeping: snapshot)
+      logs.refresh(snapshot)
+    }
     retry()
   }
 
@@ -73,12 +97,24 @@ final class LoopState {
   private func retry(_ carrier: some DetachedCarrier, _ entry: Waiting) {
     carrier.attached { carrier in
       carrier.onCancel(nil)
-      if entry.until <= loop.now {
-        carrier.fail(Status(.unavailable, "the model is still loading"))
-      } else if attempt(carrier) == .pending, !wait(entry, carrier) {
-        carrier.fail(Status(.unavailable, "the model is still loading"))
-      }
+      trail = entry.trail
+      trail.ended(.queue, at: loop.now)
+      let outcome = attempt(carrier)
+      guard case .pending(let model) = outcome else { return }
+      if entry.until <= loop.now || !wait(entry, carrier, model) { refuse(carrier, model, "the model is still loading") }
     }
+  }
+
+  /// The request the loop is at was answered with the outputs of a run.
+  func answered(_ slot: Slot, _ signature: Signature?) {
+    trail.ended(.write, at: .now)
+    meters.answered(&trail, slot, signature, on: loop)
+  }
+
+  /// It failed: the loop knows for which model.
+  func failed(_ code: Status.Code, _ labels: RequestLabels) {
+    trail.ended(.parse, at: .now)
+    meters.ended(&trail, code, labels)
   }
 
   private func setTimer(_ time: MonotonicTime) {

@@ -9,7 +9,7 @@ enum Selection {
   /// Serve with it. The slot is the snapshot's: use it on this loop before the next refresh, or take a lease.
   case slot(Slot)
   /// Configured and on its way: worth waiting for.
-  case pending
+  case pending(ModelEntry)
   case refused(Status)
 }
 
@@ -23,7 +23,7 @@ extension CatalogSnapshot {
     switch spec.versionChoice {
     case .none:
       if let slot = entry.latest { return .slot(slot) }
-      return entry.isPending ? .pending : .refused(spec.notFound)
+      return entry.isPending ? .pending(entry) : .refused(spec.notFound)
     case .number(let version):
       return entry.select(version: version, spec)
     case .label:
@@ -39,7 +39,7 @@ extension CatalogSnapshot {
 extension ModelEntry {
   fileprivate func select(version: Int64, _ spec: borrowing ModelSpec) -> Selection {
     if let slot = slot(version: version) { return .slot(slot) }
-    return isPending(version: version) ? .pending : .refused(spec.notFound(version: version))
+    return isPending(version: version) ? .pending(self) : .refused(spec.notFound(version: version))
   }
 }
 

@@ -12,13 +12,16 @@ public final class ModelServer: Sendable {
   private let workers: WorkerPool
   private let health: HealthBoard
   private let scraper: Scraper
+  private let logs: RequestLogs
 
   /// - Parameters:
   ///   - catalog: what to serve; read by every event loop, never waited for.
   ///   - http: where to listen, on how many event loops.
   ///   - metrics: shows what is counted here.
+  ///   - logs: writes the requests of models that the catalog shows as logged.
   public init(
-    _ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration, metrics: Metrics = Metrics()
+    _ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration, metrics: Metrics = Metrics(),
+    logs: RequestLogs? = nil
   ) throws(SocketError) {
     let workers = WorkerPool(
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
@@ -42,13 +45,18 @@ public final class ModelServer: Sendable {
     let scraper = Scraper(metrics)
     self.scraper = scraper
     let page = options.metricsPath.map { MetricsPage(path: $0, scraper) }
+    let board = RequestBoard()
+    let logs = logs ?? RequestLogs(metrics)
+    self.logs = logs
     server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
-      LoopState(loop, catalog, options, health.first)
+      LoopState(loop, catalog, options, health.first, board, logs)
     } makeWeb: { _ in
       WebApplication(metrics: page)
     }
     metrics.add { [catalog, weak server] snapshot in
       catalog.current.pour(into: &snapshot)
+      board.pour(into: &snapshot)
+      workers.pour(into: &snapshot)
       server?.pour(into: &snapshot)
     }
     health.show(on: server.http.loops)
@@ -77,6 +85,7 @@ public final class ModelServer: Sendable {
     await server.drain(deadline: deadline)
     workers.stop()
     scraper.stop()
+    logs.stop()
   }
 }
 

@@ -2,6 +2,7 @@
 // a frame. A job that nobody waits for any more is dropped before it starts and, between steps, while it runs.
 internal import Engine
 internal import Synchronization
+internal import Telemetry
 internal import Threads
 
 /// Work for a worker.
@@ -42,6 +43,8 @@ final class WorkerPool: Sendable {
   private let capacity: Int
   private let bytesMax: Int
   private let threads: Mutex<[SystemThread]>
+  private let busy = Atomic<Int>(0)
+  private let refused = Atomic<Int>(0)
 
   /// - Parameters:
   ///   - capacity: the most jobs that wait.
@@ -69,15 +72,37 @@ final class WorkerPool: Sendable {
       queue.byteCount += job.byteCount
       return true
     }
-    if taken { available.signal() }
+    if taken { available.signal() } else { refused.add(1, ordering: .relaxed) }
     return taken
+  }
+
+  private static let queueLength = MetricDescription("martlet_worker_queue_length", .gauge)
+  private static let queueBytes = MetricDescription("martlet_worker_queue_bytes", .gauge)
+  private static let workersBusy = MetricDescription("martlet_workers_busy", .gauge)
+  private static let workerCount = MetricDescription("martlet_workers", .gauge)
+  private static let refusedTotal = MetricDescription("martlet_worker_queue_rejected_total", .counter)
+
+  /// How busy the workers are, from any thread.
+  func pour(into snapshot: inout MetricsSnapshot) {
+    let (length, bytes) = queue.withLock { ($0.count, $0.byteCount) }
+    snapshot.add(length, to: WorkerPool.queueLength)
+    snapshot.add(bytes, to: WorkerPool.queueBytes)
+    snapshot.add(busy.load(ordering: .relaxed), to: WorkerPool.workersBusy)
+    snapshot.add(threads.withLock { $0.count }, to: WorkerPool.workerCount)
+    snapshot.add(refused.load(ordering: .relaxed), to: WorkerPool.refusedTotal)
   }
 
   private func work(_ frame: inout Frame) {
     while true {
       available.wait()
       let (job, stopped) = queue.withLock { ($0.next(), $0.stopped) }
-      if let job { job.run(&frame) } else if stopped { return }
+      if let job {
+        busy.add(1, ordering: .relaxed)
+        job.run(&frame)
+        busy.subtract(1, ordering: .relaxed)
+      } else if stopped {
+        return
+      }
     }
   }
 

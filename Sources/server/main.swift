@@ -39,10 +39,12 @@ for line in options.withoutEffect + options.contradictions { Log.warn(line) }
 
 let models: [ModelConfiguration]?
 let runtime: RuntimeConfiguration
+let monitoring: MonitoringConfiguration
 do {
   try options.check()
   models = try options.models()
   runtime = try options.runtime()
+  monitoring = try options.monitoring()
 } catch {
   Log.error(error.description)
   leave(failed, "Failed to start server. Error: \(error)")
@@ -61,7 +63,7 @@ let catalog = Catalog()
 let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime, LoadMeters(metrics)), options: options.lifecycle) { $0.log() }
 let server: ModelServer
 do {
-  server = try ModelServer(catalog, options.serving(runtime), http: options.http(certificates), metrics: metrics)
+  server = try ModelServer(catalog, options.serving(runtime, monitoring), http: options.http(certificates), metrics: metrics, logs: options.requestLogs(metrics, runtime))
 } catch {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }

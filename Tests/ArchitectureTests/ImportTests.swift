@@ -17,7 +17,7 @@ private let arrows: [String: Set<String>] = [
   "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
   "HTTP": ["CNGHTTP2", "COpenSSL", "CZlib", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "RPC": ["HTTP", "Telemetry", "Synchronization", "Glibc"],
-  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
+  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Records", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Client": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
 ]
 

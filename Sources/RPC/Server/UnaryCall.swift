@@ -30,6 +30,8 @@ internal import Synchronization
   private var timer = TimerID.none
 
   public private(set) var deadline: MonotonicTime?
+  /// When the request's head came.
+  public private(set) var began = MonotonicTime(nanoseconds: 0)
   /// Runs on the loop when nobody waits for the answer any more: the peer cancelled or went away, or the deadline passed
   /// (then the peer has been told DEADLINE_EXCEEDED). Not called after an answer.
   public var onCancel: (() -> Void)?
@@ -209,6 +211,7 @@ internal import Synchronization
     if stream.head.has(.grpcEncoding) { assembler.coding = stream.head.messageCoding }
     state = .receiving
     self.deadline = deadline
+    began = application.loop.now
     // Nothing can begin before the whole request is here.
     stream.expectsBytes = true
     if let deadline { timer = application.loop.schedule(at: deadline, self) }

@@ -9,6 +9,11 @@ internal import RPC
 protocol Carrier {
   associatedtype Detached: DetachedCarrier where Detached.Attached == Self
 
+  /// What is asked, and how: what it is counted as.
+  var origin: RequestOrigin { get }
+  /// When its first bytes came.
+  var began: MonotonicTime { get }
+
   /// Answers or hands the request on, unless its model is on its way. An inference lays its request over its bytes and gives
   /// it to `InferenceHub.attempt`.
   func attempt(_ state: LoopState) throws(Status) -> Outcome
@@ -43,7 +48,7 @@ protocol DetachedInference: DetachedCarrier, Reply {
   var byteCount: Int { get }
 
   /// Lays the request over its bytes once more and serves it with `slot`.
-  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame) throws(Status)
+  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status)
 
   func fail(_ status: Status)
 }
@@ -53,5 +58,5 @@ enum Outcome {
   /// Answered, or with somebody who will answer.
   case settled
   /// The model is on its way.
-  case pending
+  case pending(ModelEntry)
 }

@@ -7,6 +7,7 @@
 internal import Catalog
 internal import Engine
 internal import HTTP
+internal import Messages
 internal import RPC
 internal import Wire
 
@@ -24,9 +25,21 @@ final class InferenceHub: Sendable {
     _ request: borrowing some InferenceRequest & ~Escapable, _ carrier: some InferenceCarrier, _ state: LoopState
   ) throws(Status) -> Outcome {
     switch state.reader.snapshot.select(request.modelSpec) {
-    case .refused(let status): throw status
-    case .pending: return .pending
-    case .slot(let slot): try serve(request, carrier, slot, state)
+    case .refused(let status):
+      // A name that nobody configured makes no series.
+      let model = state.reader.snapshot.model(request.modelSpec.name)?.name ?? ""
+      state.failed(status.code, RequestLabels(model: model, origin: carrier.origin))
+      throw status
+    case .pending(let model): return .pending(model)
+    case .slot(let slot):
+      state.trail.reaches(slot)
+      state.trail.log = state.logs.sample(slot, carrier.origin.api)
+      do throws(Status) {
+        try serve(request, carrier, slot, state)
+      } catch {
+        state.failed(error.code, RequestLabels(slot, state.trail))
+        throw error
+      }
     }
     return .settled
   }
@@ -38,15 +51,19 @@ final class InferenceHub: Sendable {
     do throws(Status) {
       if request.fitsLoop(slot.model, options) {
         let run = try request.prepare(slot.model, options, feeding: &state.frame)
+        state.trail.runs(run)
         if run.isCheap(options) {
-          try run.execute(&state.frame)
-          return try request.answer(run, version: slot.version, options, state.frame, to: carrier)
+          let time = try run.execute(&state.frame)
+          state.trail.ran(from: time.start, to: time.end)
+          try request.answer(run, version: slot.version, options, state.frame, state.trail, to: carrier)
+          return state.answered(slot, run.metered)
         }
       }
     } catch where error.code == .resourceExhausted {
       // It needs more memory than a loop gives. What a cheap run has done so far may be done again.
     }
-    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options)) else {
+    state.meters.detached(&state.trail, slot)
+    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options, state.trail, state.loop)) else {
       throw Status(.resourceExhausted, "too many requests wait for a worker already")
     }
   }
@@ -57,21 +74,49 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
   private let request: Request
   private let lease: Lease
   private let options: ServingOptions
+  private let trail: RequestTrail
+  private let loop: EventLoop
   let byteCount: Int
 
-  init(_ request: Request, _ lease: consuming Lease, _ options: ServingOptions) {
+  /// - Parameter loop: the request's; what became of it is counted there.
+  init(_ request: Request, _ lease: consuming Lease, _ options: ServingOptions, _ trail: RequestTrail, _ loop: EventLoop) {
     self.request = request
+    self.trail = trail
+    self.loop = loop
     self.lease = lease
     self.options = options
     byteCount = request.byteCount
   }
 
   func run(_ frame: inout Frame) {
+    var trail = trail
+    trail.ended(.queue, at: .now)
     // Nobody waits any more.
-    if request.isCancelled { return }
+    if request.isCancelled { return ended(trail, abandoned) }
     frame.interruption = self
     defer { frame.interruption = nil }
-    do { try request.serve(lease.slot, options, &frame) } catch { request.fail(error) }
+    do throws(Status) {
+      try request.serve(lease.slot, options, &frame, &trail)
+      trail.ended(.write, at: .now)
+      ended(trail, .ok)
+    } catch {
+      request.fail(error)
+      ended(trail, error.code == .cancelled ? abandoned : error.code)
+    }
+  }
+
+  /// Why nobody waits: gRPC has told the client when its deadline had passed.
+  private var abandoned: Status.Code {
+    if let deadline = request.deadline, deadline <= .now { return .deadlineExceeded }
+    return .cancelled
+  }
+
+  private func ended(_ trail: RequestTrail, _ code: Status.Code) {
+    let labels = RequestLabels(lease.slot, trail)
+    loop.enqueue { [loop] in
+      var trail = trail
+      LoopState.of(loop).meters.ended(&trail, code, labels)
+    }
   }
 }
 

@@ -16,6 +16,9 @@ internal import Wire
 protocol InferenceRequest: ~Escapable {
   associatedtype Run: InferenceRun
 
+  /// What it asks for, for who counts.
+  static var api: API { get }
+
   /// Which model, version and signature.
   var modelSpec: ModelSpec { @_lifetime(copy self) get }
 
@@ -48,8 +51,19 @@ protocol InferenceMessage: InferenceRequest, ~Escapable {
 
 /// Where an answer goes.
 protocol Reply {
+  /// Nobody waits any more: an answer would go nowhere. From any thread.
+  var isCancelled: Bool { get }
+
+  /// The request as the message that `PredictionLog` holds, copied; `nil` when it came as something else.
+  func recordableRequest() -> [UInt8]?
+
   /// Answers with `byteCount` bytes, written by `fill` before this returns.
   func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void)
+}
+
+extension Reply {
+  var isCancelled: Bool { false }
+  func recordableRequest() -> [UInt8]? { nil }
 }
 
 /// A prepared run: its inputs are in the frame.
@@ -61,6 +75,8 @@ protocol InferenceRun {
   var rows: Int { get }
   /// A bit for each wanted output; past the 63rd they share the last.
   var wanted: UInt64 { get }
+  /// The signature it is counted for; `nil` when it is of none, or of several.
+  var metered: Signature? { get }
 }
 
 extension InferenceRun {
@@ -70,13 +86,17 @@ extension InferenceRun {
     return estimate <= options.inlineNanosecondsMax
   }
 
-  /// Runs the plan, and remembers what it took.
-  func execute(_ frame: inout Frame) throws(Status) {
+  var metered: Signature? { nil }
+
+  /// Runs the plan, and remembers what it took: from when to when.
+  @discardableResult
+  func execute(_ frame: inout Frame) throws(Status) -> (start: MonotonicTime, end: MonotonicTime) {
     let start = MonotonicTime.now
     do { try frame.run(plan, wanted: wanted) } catch { throw Status(error) }
+    let end = MonotonicTime.now
     // A run on nothing, or of some outputs only, says little about the others.
-    guard rows > 0, wanted == .max else { return }
-    cost.record(rows: rows, nanoseconds: Int(clamping: MonotonicTime.now.nanoseconds(since: start)))
+    if rows > 0, wanted == .max { cost.record(rows: rows, nanoseconds: Int(clamping: end.nanoseconds(since: start))) }
+    return (start, end)
   }
 }
 
@@ -84,10 +104,24 @@ extension InferenceRun {
 extension InferenceRequest where Self: ~Escapable {
   /// From the request to the answer, on this thread.
   func serve(
-    _ model: Model, version: Int64, _ options: ServingOptions, _ frame: inout Frame, to reply: some Reply
+    _ model: Model, version: Int64, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail,
+    to reply: some Reply
   ) throws(Status) {
     let run = try prepare(model, options, feeding: &frame)
-    try run.execute(&frame)
-    try answer(run, version: version, options, frame, to: reply)
+    trail.runs(run)
+    let time = try run.execute(&frame)
+    trail.ran(from: time.start, to: time.end)
+    // Work that nobody waits for is not done.
+    if reply.isCancelled { throw Status(.cancelled) }
+    try answer(run, version: version, options, frame, trail, to: reply)
+  }
+
+  /// Answers, and keeps the answer for the model's log if the request was chosen for it.
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail, to reply: some Reply
+  ) throws(Status) {
+    guard let log = trail.log else { return try answer(run, version: version, options, frame, to: reply) }
+    let signature = modelSpec.signatureName.byteCount > 0 ? String(showing: modelSpec.signatureName) : Model.defaultSignatureName
+    try answer(run, version: version, options, frame, to: LoggedReply(inner: reply, pending: log, signature: signature))
   }
 }

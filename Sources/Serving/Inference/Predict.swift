@@ -12,6 +12,7 @@ internal import Wire
 
 extension PredictRequest: InferenceMessage {
   static var messageName: String { "PredictRequest" }
+  static var api: API { .predict }
 
   func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> PredictRun {
     try PredictRun(self, model, options, feeding: &frame)
@@ -36,6 +37,7 @@ struct PredictRun: InferenceRun {
 
   var plan: Plan { signature.plan }
   var cost: CostEstimate { signature.cost }
+  var metered: Signature? { signature }
 }
 
 extension PredictRun {

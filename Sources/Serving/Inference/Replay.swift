@@ -1,6 +1,7 @@
 // Recorded requests asked again, by nobody: what a warm-up does with a model before it serves. The same checks, the same run
 // and the same answer as for a client, without a loop and without a slot; the answer goes nowhere.
 public import Engine
+internal import HTTP
 internal import Messages
 public import RPC
 internal import Wire
@@ -15,8 +16,10 @@ public enum RecordedRequest: Sendable {
   public func replay(
     _ bytes: RawSpan, on model: Model, _ options: ServingOptions, _ frame: inout Frame
   ) throws(Status) {
+    // Counted by whoever replays.
+    var trail = RequestTrail(RequestOrigin(api: .none, entrypoint: .grpc), arrived: .now)
     switch self {
-    case .predict: try PredictRequest(message: bytes).serve(model, version: 0, options, &frame, to: Dropped())
+    case .predict: try PredictRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
     }
   }
 }

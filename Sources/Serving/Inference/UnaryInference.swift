@@ -21,12 +21,16 @@ struct UnaryInference<Request: InferenceMessage & ~Escapable>: InferenceCarrier 
   let call: UnaryCall
   let hub: InferenceHub
 
+  var origin: RequestOrigin { RequestOrigin(api: Request.api, entrypoint: .grpc) }
+  var began: MonotonicTime { call.began }
+
   func attempt(_ state: LoopState) throws(Status) -> Outcome {
     try hub.attempt(try Request(message: call.message), self, state)
   }
 
   func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { call.reply(byteCount: byteCount, fill) }
   func fail(_ status: Status) { call.fail(status) }
+  func recordableRequest() -> [UInt8]? { [UInt8](call.message) }
   func detach() -> DetachedUnaryInference<Request> { DetachedUnaryInference(call: call.detach(), hub: hub) }
   func onCancel(_ notify: (() -> Void)?) { call.onCancel = notify }
 }
@@ -44,13 +48,14 @@ struct DetachedUnaryInference<Request: InferenceMessage & ~Escapable>: DetachedI
     call.completeOnLoop { body(UnaryInference(call: $0, hub: hub)) }
   }
 
-  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame) throws(Status) {
+  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status) {
     let request = try Request(message: call.message)
-    try request.serve(slot.model, version: slot.version, options, &frame, to: self)
+    try request.serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
   }
 
   func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { call.reply(byteCount: byteCount, fill) }
   func fail(_ status: Status) { call.fail(status) }
+  func recordableRequest() -> [UInt8]? { [UInt8](call.message) }
 }
 
 extension InferenceMessage where Self: ~Escapable {

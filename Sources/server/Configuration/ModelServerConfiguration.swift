@@ -32,7 +32,8 @@ enum ModelServerConfiguration {
       try checkPlatform(model, isServed: current?.contains { $0.name == model.name } ?? false)
       models.append(
         ModelConfiguration(
-          name: model.name, basePath: basePath, policy: VersionPolicy(model.modelVersionPolicy), labels: model.versionLabels))
+          name: model.name, basePath: basePath, policy: VersionPolicy(model.modelVersionPolicy), labels: model.versionLabels,
+          logging: try model.hasLoggingConfig ? RequestLogConfiguration(model.loggingConfig, of: model.name) : nil))
     }
     return models
   }

@@ -2,8 +2,8 @@
 internal import Schemas
 
 struct MonitoringConfiguration: Equatable {
-  /// `prometheus_config.enable`.
-  var isEnabled = false
+  /// `prometheus_config.enable`. On where no file says otherwise: in TensorFlow Serving it is off then, and no port has it but REST's.
+  var isEnabled = true
   /// `prometheus_config.path`.
   var path = MonitoringConfiguration.defaultPath
 

@@ -100,6 +100,13 @@ let martletFlags: [Flag] = [
   .int(
     "load_wait_seconds", in: 0...86400, \.loadWaitSeconds,
     "longest time a request without a nearer deadline waits for a model that is still loading; 0 answers UNAVAILABLE at once"),
+  .int(
+    "request_log_file_bytes", in: 1...Int.max, \.requestLogFileBytes,
+    "size at which a file of logged requests (logging_config) is followed by the next"),
+  .int("request_log_file_seconds", in: 1...Int.max, \.requestLogFileSeconds, "age at which it is"),
+  .int(
+    "request_log_total_bytes", in: 1...Int.max, \.requestLogTotalBytes,
+    "size of all files of one filename_prefix together; the oldest go first"),
   .int("load_wait_queue_size", in: 0...1_000_000, \.loadWaitQueueSize, "most requests that wait for loading models, per event loop"),
   .int("drain_timeout_seconds", in: 0...86400, \.drainTimeoutSeconds, "longest time SIGTERM waits for requests in flight"),
   .int("event_loops", in: 0...1024, \.eventLoops, "threads that read and write sockets; 0 takes the usable CPUs"),

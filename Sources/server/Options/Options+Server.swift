@@ -11,14 +11,23 @@ enum Martlet {
 }
 
 extension Options {
-  func serving(_ runtime: RuntimeConfiguration) -> ServingOptions {
+  func serving(_ runtime: RuntimeConfiguration, _ monitoring: MonitoringConfiguration = MonitoringConfiguration()) -> ServingOptions {
     var serving = ServingOptions()
     serving.tensorContentResponses = tensorContentResponses
     serving.methodNameCheck = methodNameCheck
     serving.waitingMax = loadWaitQueueSize
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
     serving.workers = workerThreads > 0 ? workerThreads : runtime.parallelism
+    serving.metricsPath = monitoring.isEnabled ? monitoring.path : nil
     return serving
+  }
+
+  func requestLogs(_ metrics: Metrics, _ runtime: RuntimeConfiguration) -> RequestLogs {
+    var limits = RequestLogLimits()
+    limits.fileBytesMax = requestLogFileBytes
+    limits.fileSecondsMax = requestLogFileSeconds
+    limits.totalBytesMax = requestLogTotalBytes
+    return RequestLogs(metrics, limits: limits, tags: runtime.tags.sorted())
   }
 
   var lifecycle: Lifecycle.Options {

@@ -6,6 +6,7 @@
 //   Options+Checks.swift   which combinations are refused, in TensorFlow Serving's words
 //   Options+Server.swift   what the options mean to the parts of the server
 internal import HTTP
+internal import Serving
 
 /// What the command line asks for.
 struct Options {
@@ -56,6 +57,9 @@ struct Options {
   var openPortsAfterModels = false
   var loadWaitSeconds = 60
   var loadWaitQueueSize = 1024
+  var requestLogFileBytes = RequestLogLimits().fileBytesMax
+  var requestLogFileSeconds = RequestLogLimits().fileSecondsMax
+  var requestLogTotalBytes = RequestLogLimits().totalBytesMax
   var drainTimeoutSeconds = 30
   var eventLoops = 0
   var workerThreads = 0
