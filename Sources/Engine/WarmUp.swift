@@ -4,10 +4,11 @@ internal import Tensors
 
 extension Model {
   /// Runs every signature twice on zeros, unknown extents taken as one. A signature that cannot take that (one that
-  /// parses examples, say) is left as it is: it has not failed, it was not asked anything sensible.
+  /// parses examples, say) is left as it is: it has not failed, it was not asked anything sensible. One that changes state is
+  /// not run: the state a version begins with is its checkpoint's.
   public func warmUp() {
     var frame = Frame()
-    for signature in signatures {
+    for signature in signatures where !signature.plan.changesState {
       // Zeros may be what a loop of the model never ends on.
       frame.interruption = TimeLimit(seconds: 60)
       signature.warmUp(&frame)

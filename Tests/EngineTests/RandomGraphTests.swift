@@ -43,7 +43,7 @@ import Testing
       }
     },
   ]
-  private static let registry = KernelRegistry([controlKernels, resourceKernels, kernels])
+  private static let registry = KernelRegistry([controlKernels, resourceKernels, assignmentKernels, kernels])
 
   @Test(arguments: 0..<200 as Range<UInt64>)
   func `a plan computes what the nodes say`(seed: UInt64) throws {

@@ -30,7 +30,7 @@ private func binary(_ op: String, _ combine: @escaping @Sendable (Float, Float) 
   }
 }
 
-private let registry = KernelRegistry([controlKernels, resourceKernels, testKernels])
+private let registry = KernelRegistry([controlKernels, resourceKernels, assignmentKernels, testKernels])
 
 private func constant(_ name: String, _ values: Float...) -> Node {
   Node(name: name, op: "Const", attributes: ["value": .tensor(tensor(values))])

@@ -11,7 +11,8 @@ written, as TensorFlow Serving would (a Session, the signature's tensors by name
     <name>/golden/<signature>.<case>.response.pb     the PredictResponse, every tensor in typed fields; or, where it failed,
     <name>/golden/<signature>.<case>.error.json      {"code": "INVALID_ARGUMENT", "message": TensorFlow's words}
 
-A MetaGraph with tags other than "serve" has its goldens in `golden/<tags joined by +>/`. Requests alternate between tensor_content
+A MetaGraph with tags other than "serve" has its goldens in `golden/<tags joined by +>/`. A model whose requests change its state has them
+in `golden/fresh/`: each is asked of a model just loaded. Requests alternate between tensor_content
 and typed fields, so that both encodings meet every kernel. Seeds are fixed: a second run changes no golden.
 """
 import json
@@ -49,12 +50,12 @@ def main(names):
         # Keras numbers its layers for the life of the process: start each model from one.
         tf.keras.backend.clear_session()
         cases = fixture.build(version, np.random.default_rng(seed))
-        answers = record(folder, cases)
+        answers = record(folder, cases, fixture.stateful)
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         print(f"{fixture.name:32} {answers:28} {size / 1024:7.1f} KiB")
 
 
-def record(folder, cases):
+def record(folder, cases, stateful):
     """Asks the model on disk each case and writes down what it said."""
     if not cases:
         return "not loadable by TensorFlow"
@@ -65,12 +66,13 @@ def record(folder, cases):
 
     answered = failed = 0
     for tags, group in by_tags.items():
-        golden = folder / "golden" / ("" if tags == "serve" else tags)
+        golden = folder / "golden" / ("fresh" if stateful else "" if tags == "serve" else tags)
         golden.mkdir(parents=True)
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            meta = tf.compat.v1.saved_model.load(session, tags.split("+"), str(folder / "1"))
-            for index, case, inputs in group:
-                request, outcome = ask(session, meta, folder.name, case, inputs, typed=index % 2 == 1)
+        for part in [[case] for case in group] if stateful else [group]:
+            with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+                meta = tf.compat.v1.saved_model.load(session, tags.split("+"), str(folder / "1"))
+                outcomes = [(case, *ask(session, meta, folder.name, case, inputs, typed=index % 2 == 1)) for index, case, inputs in part]
+            for case, request, outcome in outcomes:
                 (golden / f"{case}.request.pb").write_bytes(request.SerializeToString(deterministic=True))
                 if isinstance(outcome, predict_pb2.PredictResponse):
                     (golden / f"{case}.response.pb").write_bytes(outcome.SerializeToString(deterministic=True))

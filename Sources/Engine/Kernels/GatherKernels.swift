@@ -193,8 +193,8 @@ extension Frame {
     return names.position(i)
   }
 
-  /// Puts rows of `updates` where `indices` say, by `step` or by overwriting.
-  fileprivate mutating func scatter(_ indices: Value, _ updates: Value, into out: Value, _ code: ck_binary_op?, _ op: String) throws(RunError) {
+  /// Puts rows of `updates` where `indices` say, by `code`'s loop or by overwriting. Throws before it writes.
+  func scatter(_ indices: Value, _ updates: Value, into out: Value, _ code: ck_binary_op?, _ op: String) throws(RunError) {
     let names = RowIndex(indices, into: out.shape)
     guard names.depth <= out.shape.rank else {
       throw .invalidArgument(
@@ -211,12 +211,13 @@ extension Frame {
       unsafe step = ck_binary_loop(code, out.kernelType)
       guard unsafe step != nil else { throw unsupported(op, out.dtype) }
     }
+    for i in 0..<names.count where try names.offset(i, indices) == nil {
+      throw .invalidArgument(
+        "indices\(prefix(indices, i)) = \(indices.row(i, names.depth)) does not index into shape \(out.shape)")
+    }
+    guard names.row > 0 else { return }
     for i in 0..<names.count {
-      guard let at = try names.offset(i, indices) else {
-        throw .invalidArgument(
-          "indices\(prefix(indices, i)) = \(indices.row(i, names.depth)) does not index into shape \(out.shape)")
-      }
-      guard names.row > 0 else { continue }
+      guard let at = try names.offset(i, indices) else { return }
       // `offset` has checked that the row lies within the output.
       if let step = unsafe step {
         _ = unsafe step(names.row, out.at(at), 1, updates.at(i * names.row), 1, out.at(at))

@@ -54,6 +54,7 @@ public struct KernelRegistry: Sendable {
   public static let standard = KernelRegistry([
     controlKernels,
     resourceKernels,
+    assignmentKernels,
     elementwiseKernels,
     reductionKernels,
     shapeKernels,

@@ -1,6 +1,6 @@
 internal import Tensors
 
-/// Variables, TF1's and TF2's, and what restores them.
+/// Variables, TF1's and TF2's: what names, reads and restores them. `AssignmentKernels.swift` writes them.
 let resourceKernels: [KernelDefinition] = [
   KernelDefinition("VarHandleOp", .reads) { node throws(GraphError) in
     let (handle, _) = node.session.resources.variable(try node.resourceName)
@@ -28,16 +28,10 @@ let resourceKernels: [KernelDefinition] = [
     let type = try node.dtype("out_type", default: .int32)
     return { frame throws(RunError) in try frame.shape(try resources.value(frame.input(0)).shape, type) }
   },
-  assignment("AssignVariableOp", resource: true) { _, new throws(RunError) in new },
-  assignment("AssignAddVariableOp", resource: true) { old, new throws(RunError) in try sum(old, new, 1) },
-  assignment("AssignSubVariableOp", resource: true) { old, new throws(RunError) in try sum(old, new, -1) },
   KernelDefinition("DisableCopyOnRead", .writes) { _ throws(GraphError) in { _ throws(RunError) in } },
   KernelDefinition("DestroyResourceOp", .writes) { _ throws(GraphError) in { _ throws(RunError) in } },
 
   referenceRead("VariableV2"), referenceRead("Variable"),
-  assignment("Assign", resource: false) { _, new throws(RunError) in new },
-  assignment("AssignAdd", resource: false) { old, new throws(RunError) in try sum(old, new, 1) },
-  assignment("AssignSub", resource: false) { old, new throws(RunError) in try sum(old, new, -1) },
   KernelDefinition("IsVariableInitialized", .reads) { node throws(GraphError) in
     let variable = try node.referencedVariable()
     return { frame throws(RunError) in
@@ -120,52 +114,5 @@ private func referenceRead(_ op: String) -> KernelDefinition {
       }
       frame.output(0, tensor)
     }
-  }
-}
-
-private func assignment(
-  _ op: String, resource: Bool,
-  _ combine: @escaping @Sendable (_ old: Tensor?, _ new: Tensor) throws(RunError) -> Tensor
-) -> KernelDefinition {
-  KernelDefinition(op, .writes) { node throws(GraphError) in
-    let resources = node.session.resources
-    let fixed = resource ? nil : try node.referencedVariable()
-    return { frame throws(RunError) in
-      let variable = if let fixed { fixed } else { try resources.variable(frame.input(0)) }
-      let value = fixed == nil ? 1 : 0
-      let new = frame.owner(of: value) ?? Tensor(copying: frame.input(value).view)
-      try variable.update { old throws(RunError) in try combine(old, new) }
-      if !resource, let tensor = variable.tensor { frame.output(0, tensor) }
-    }
-  }
-}
-
-/// `old + sign * new`, for the numeric types TensorFlow's variables count with.
-private func sum(_ old: Tensor?, _ new: Tensor, _ sign: Int) throws(RunError) -> Tensor {
-  guard let old else { throw RunError(.failedPrecondition, "Attempting to use uninitialized value") }
-  guard old.dtype == new.dtype, old.shape == new.shape else {
-    throw .invalidArgument(
-      "shape and type of the variable (\(old.dtype) \(old.shape)) and the value (\(new.dtype) \(new.shape)) differ")
-  }
-  func integers<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type) -> Tensor {
-    let values = zip(old.array(of: T.self), new.array(of: T.self)).map { sign > 0 ? $0 &+ $1 : $0 &- $1 }
-    return Tensor(old.dtype, shape: old.shape, values)
-  }
-  func floats<T: BinaryFloatingPoint & BitwiseCopyable>(_ type: T.Type) -> Tensor {
-    let values = zip(old.array(of: T.self), new.array(of: T.self)).map { sign > 0 ? $0 + $1 : $0 - $1 }
-    return Tensor(old.dtype, shape: old.shape, values)
-  }
-  switch old.dtype {
-  case .float: return floats(Float.self)
-  case .double: return floats(Double.self)
-  case .int32: return integers(Int32.self)
-  case .int64: return integers(Int64.self)
-  case .int16: return integers(Int16.self)
-  case .int8: return integers(Int8.self)
-  case .uint8: return integers(UInt8.self)
-  case .uint16: return integers(UInt16.self)
-  case .uint32: return integers(UInt32.self)
-  case .uint64: return integers(UInt64.self)
-  default: throw .unimplemented("adding to a variable of type \(old.dtype)")
   }
 }

@@ -4,10 +4,7 @@ internal import Tensors
 let sliceKernels: [KernelDefinition] = [
   kernel("Slice") { frame throws(RunError) in try frame.slice() },
   KernelDefinition("StridedSlice") { node throws(GraphError) in
-    let masks = SliceMasks(
-      begin: try node.int("begin_mask", default: 0), end: try node.int("end_mask", default: 0),
-      ellipsis: try node.int("ellipsis_mask", default: 0), newAxis: try node.int("new_axis_mask", default: 0),
-      shrink: try node.int("shrink_axis_mask", default: 0))
+    let masks = try SliceMasks(node)
     return { frame throws(RunError) in try frame.stridedSlice(masks) }
   },
 ]
@@ -58,6 +55,14 @@ struct SliceMasks: Sendable {
   var ellipsis: Int
   var newAxis: Int
   var shrink: Int
+
+  init(_ node: NodeContext) throws(GraphError) {
+    begin = try node.int("begin_mask", default: 0)
+    end = try node.int("end_mask", default: 0)
+    ellipsis = try node.int("ellipsis_mask", default: 0)
+    newAxis = try node.int("new_axis_mask", default: 0)
+    shrink = try node.int("shrink_axis_mask", default: 0)
+  }
 
   struct Result {
     var shape: Shape

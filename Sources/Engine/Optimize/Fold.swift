@@ -71,7 +71,7 @@ extension Subgraph {
       ],
       operands: (0..<constants.count).map { ~Int32($0) }, releases: [], outputs: (0..<outputCount).map { Int32($0) },
       leftovers: [], constants: constants, kernels: [kernel], names: [node.name], ops: [node.op],
-      isPlain: false)
+      isPlain: false, changesState: false)
     frame.begin(plan)
     frame.interruption = TimeLimit(seconds: 1)
     do { try frame.run(plan) } catch { return nil }

@@ -19,9 +19,6 @@ extension Subgraph {
     return names
   }
 
-  /// Ops whose first input is a reference: a variable to be written or asked about, not its value.
-  static let referenceOps: Set<String> = ["Assign", "AssignAdd", "AssignSub", "IsVariableInitialized"]
-
   /// A reference is resolved to the variable's name and its edge cut, so that the variable is not read to be written.
   func resolvingReferences() -> Subgraph {
     var result = self
@@ -33,6 +30,39 @@ extension Subgraph {
       result.nodes[i].attributes[Node.variable] = .string(Array(name.utf8))
       result.nodes[i].inputs.removeFirst()
     }
+    return result
+  }
+
+  /// A reference is read where somebody reads its value, not where the variable stands: behind the assignments its reader waits
+  /// for. TensorFlow's `Identity` passes a reference's memory on, so what stands behind one reads there as well. Each reader of a
+  /// variable the subgraph writes gets a read of its own, and so does each output, at the end.
+  func readingReferences(_ written: Set<String>) -> Subgraph {
+    func variable(_ start: Int) -> Node? {
+      var node = nodes[start]
+      while node.op == "Identity" || node.op == "RefIdentity", let first = node.inputs.first { node = nodes[first.node] }
+      return (node.op == "VariableV2" || node.op == "Variable") && written.contains(node.variableName) ? node : nil
+    }
+    let variables = nodes.indices.map(variable)
+    guard variables.contains(where: { $0 != nil }) else { return self }
+    var result = Subgraph(nodes: [], inputs: [], outputs: [], targets: [])
+    var position: [Int] = []
+    func place(_ endpoint: Endpoint) -> Endpoint {
+      guard let variable = variables[endpoint.node] else {
+        return Endpoint(node: position[endpoint.node], output: endpoint.output)
+      }
+      result.nodes.append(variable)
+      return Endpoint(node: result.nodes.count - 1, output: endpoint.output)
+    }
+    for (i, node) in nodes.enumerated() {
+      var node = node
+      if variables[i] == nil { node.inputs = node.inputs.map(place) } else { node.inputs = [] }
+      position.append(result.nodes.count)
+      result.nodes.append(node)
+    }
+    result.inputs = inputs.map { position[$0] }
+    result.outputs = outputs.map(place)
+    result.targets = targets.map { position[$0] }
+    result.prune()
     return result
   }
 
@@ -87,6 +117,13 @@ extension Subgraph {
       nodes: result, inputs: inputs.map { position[$0] },
       outputs: outputs.map { Endpoint(node: position[$0.node], output: $0.output) },
       targets: targets.map { position[$0] })
+  }
+}
+
+extension Function {
+  /// The variables the body names itself and may write.
+  func writtenVariables(_ registry: KernelRegistry) -> Set<String> {
+    Subgraph(nodes: body, inputs: [], outputs: [], targets: []).writtenVariables(registry)
   }
 }
 

@@ -62,6 +62,8 @@ public final class Plan: Sendable {
   /// Whether a run is its steps, once each, and leaves nothing behind: no loops, no state that is changed. How long it takes
   /// is bounded by what it writes, and running it again does no harm.
   public let isPlain: Bool
+  /// Whether a run may change what later runs see: a variable, a table.
+  public let changesState: Bool
   private let owners: [Kernel]
   private let constants: [Tensor]
   /// What the kernels keep of constants in a form of their own; several plans may share it.
@@ -70,7 +72,7 @@ public final class Plan: Sendable {
   init(
     inputCount: Int, slotCount: Int, steps: [Step], operands: [Int32], releases: [Release], outputs: [Int32],
     leftovers: [Int32], constants: [Tensor], packed: [any PackedStorage] = [], kernels: [Kernel], names: [String], ops: [String],
-    isPlain: Bool
+    isPlain: Bool, changesState: Bool
   ) {
     self.inputCount = inputCount
     self.slotCount = slotCount
@@ -88,6 +90,7 @@ public final class Plan: Sendable {
     self.names = names
     self.ops = ops
     self.isPlain = isPlain
+    self.changesState = changesState
   }
 
   /// How many values the plan gives.

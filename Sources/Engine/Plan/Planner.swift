@@ -76,6 +76,7 @@ struct Planner {
     var releases: [Release] = []
     var kernels: [Kernel] = []
     var isPlain = true
+    var changesState = false
     // What a kernel has packed it does not read: in its place stands an empty tensor, the last of the constants.
     let absent = ~Int32(constants.count)
     var packed: [any PackedStorage] = []
@@ -105,6 +106,7 @@ struct Planner {
         node: node, constants: known, outputCount: counts[i], session: session)
       kernels.append(Kernel(try definition.make(context)))
       if isPlain { isPlain = try self.isPlain(node, definition) }
+      if !changesState { changesState = try self.changesState(node, definition) }
       for j in definition.packs where j < known.count {
         if let tensor = known[j] { packed += session.packed.storage(of: tensor) }
       }
@@ -123,7 +125,7 @@ struct Planner {
     return Plan(
       inputCount: subgraph.inputs.count, slotCount: Int(slotCount), steps: steps, operands: operands,
       releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, packed: packed,
-      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain)
+      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain, changesState: changesState)
   }
 
   /// Ops that count as writing because they may refuse a run, and do nothing else.
@@ -138,6 +140,15 @@ struct Planner {
     // The kernel has had them made.
     for function in functions where !(try session.plan(function).isPlain) { return false }
     return true
+  }
+
+  /// Whether the step changes something. A branch or a loop does when one of its functions does.
+  private func changesState(_ node: Node, _ definition: KernelDefinition) throws(GraphError) -> Bool {
+    var functions: [FunctionReference] = []
+    for attribute in node.attributes.values { attribute.collect(&functions) }
+    if functions.isEmpty { return definition.effect == .writes && !Planner.refusing.contains(node.op) }
+    for function in functions where try session.plan(function).changesState { return true }
+    return false
   }
 
   /// For each node the outputs (by bit) it works for. A target works for all.

@@ -22,15 +22,50 @@ public final class Variable: Resource {
   /// Replaces the value.
   public func assign(_ tensor: Tensor) { value.withLock { $0 = tensor } }
 
-  /// Replaces the value by what `update` makes of it, with nobody in between.
-  public func update(_ update: (Tensor?) throws(RunError) -> Tensor) throws(RunError) {
-    let failure: RunError? = value.withLock { (current: inout Tensor?) -> RunError? in
-      do throws(RunError) {
-        current = try update(current)
-        return nil
-      } catch { return error }
+  /// Replaces the value if `check` has nothing against it, with nobody in between.
+  func assign(_ tensor: Tensor, check: (_ old: Tensor?) throws(RunError) -> Void) throws(RunError) {
+    let outcome = value.withLock { (current: inout Tensor?) -> Result<Void, RunError> in
+      do throws(RunError) { try check(current) } catch { return .failure(error) }
+      current = tensor
+      return .success(())
     }
-    if let failure { throw failure }
+    try outcome.get()
+  }
+
+  /// Changes the value, with nobody in between: `change` writes to memory that nobody else reads. That is the variable's own
+  /// as long as no run holds it, and a copy's otherwise: what a run has read does not change under it. `change` throws before
+  /// it writes.
+  /// - Returns: The value after the change.
+  @discardableResult
+  func update(_ change: (Value) throws(RunError) -> Void) throws(RunError) -> Tensor {
+    let outcome = value.withLock { (current: inout Tensor?) -> Result<Tensor, RunError> in
+      let isAlone = isKnownUniquelyReferenced(&current)
+      guard let old = current else {
+        return .failure(RunError(.failedPrecondition, "Attempting to use uninitialized value \(name)"))
+      }
+      do throws(RunError) {
+        if old.dtype == .string {
+          // The references are changed, then the bytes they point to gathered in a tensor of their own.
+          let references = TensorBuffer(byteCount: old.shape.count * DType.string.size)
+          let value = unsafe Value(dtype: .string, shape: old.shape, base: references.unsafeBase)
+          unsafe value.base.copyMemory(from: old.unsafeBase, byteCount: value.byteCount)
+          try change(value)
+          let new = Tensor(copying: value.view)
+          current = new
+          return .success(new)
+        }
+        if isAlone {
+          // Nobody else holds the tensor, so nobody reads its memory.
+          try change(unsafe Value(old))
+          return .success(old)
+        }
+        let new = Tensor(copying: old.view)
+        try change(unsafe Value(new))
+        current = new
+        return .success(new)
+      } catch { return .failure(error) }
+    }
+    return try outcome.get()
   }
 }
 

@@ -93,6 +93,8 @@ public final class Session: Sendable {
       written.formUnion(subgraph.writtenVariables(registry))
       subgraphs.append(subgraph)
     }
+    // What branches and loops write to by a handle of their own.
+    for function in graph.functions.values { written.formUnion(function.writtenVariables(registry)) }
     var plans: [Plan] = []
     for subgraph in subgraphs { plans.append(try finish(subgraph, freezing: written)) }
     return plans
@@ -110,8 +112,10 @@ public final class Session: Sendable {
   }
 
   private func extract(_ interface: Interface) throws(GraphError) -> Subgraph {
-    try Subgraph(graph, feeds: interface.feeds, fetches: interface.fetches, targets: interface.targets, registry)
-      .inlined(graph.functions, registry)
+    let subgraph = try Subgraph(
+      graph, feeds: interface.feeds, fetches: interface.fetches, targets: interface.targets, registry
+    ).inlined(graph.functions, registry)
+    return subgraph.readingReferences(subgraph.writtenVariables(registry))
   }
 
   private func finish(_ subgraph: Subgraph, freezing written: Set<String>?) throws(GraphError) -> Plan {

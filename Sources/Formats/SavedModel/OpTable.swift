@@ -72,6 +72,7 @@ extension OpDefinition {
     Betainc a:$T b:$T x:$T -> z:$T
     BiasAdd value:$T bias:$T -> output:$T
     BiasAddV1 value:$T bias:$T -> output:$T
+    Bincount arr:int32 size:int32 weights:$T -> bins:$T
     Bitcast input:$T -> output:$type
     BitwiseAnd x:$T y:$T -> z:$T
     BitwiseOr x:$T y:$T -> z:$T
@@ -97,11 +98,15 @@ extension OpDefinition {
     Conv3DBackpropInputV2 input_sizes:$Tshape filter:$T out_backprop:$T -> output:$T Tshape=int32
     Cos x:$T -> y:$T
     Cosh x:$T -> y:$T
+    CountUpTo ref:$T -> output:$T
     Cumprod x:$T axis:$Tidx -> out:$T Tidx=int32
     Cumsum x:$T axis:$Tidx -> out:$T Tidx=int32
     DecodeBase64 input:string -> output:string
+    DecodeCSV records:string record_defaults:$OUT_TYPE[] -> output:$OUT_TYPE[]
+    DecodePaddedRaw input_bytes:string fixed_length:int32 -> output:$out_type
     DecodeRaw bytes:string -> output:$out_type
     DenseBincount input:$Tidx size:$Tidx weights:$T -> output:$T
+    DenseCountSparseOutput values:$T weights:$output_type -> output_indices:int64 output_values:$output_type output_dense_shape:int64
     DepthToSpace input:$T -> output:$T
     DepthwiseConv2dNative input:$T filter:$T -> output:$T
     DestroyResourceOp resource:resource ->
@@ -128,6 +133,7 @@ extension OpDefinition {
     ExpandDims input:$T dim:$Tdim -> output:$T Tdim=int32
     Expm1 x:$T -> y:$T
     Fill dims:$index_type value:$T -> output:$T index_type=int32
+    Fingerprint data:$T method:string -> fingerprint:uint8
     Floor x:$T -> y:$T
     FloorDiv x:$T y:$T -> z:$T
     FloorMod x:$T y:$T -> z:$T
@@ -181,6 +187,7 @@ extension OpDefinition {
     LookupTableImportV2 table_handle:resource keys:$Tin values:$Tout ->
     LookupTableInsert table_handle:string keys:$Tin values:$Tout ->
     LookupTableInsertV2 table_handle:resource keys:$Tin values:$Tout ->
+    LookupTableRemoveV2 table_handle:resource keys:$Tin ->
     LookupTableSize table_handle:string -> size:int64
     LookupTableSizeV2 table_handle:resource -> size:int64
     LowerBound sorted_inputs:$T values:$T -> output:$out_type out_type=int32
@@ -206,7 +213,11 @@ extension OpDefinition {
     Mod x:$T y:$T -> z:$T
     Mul x:$T y:$T -> z:$T
     MulNoNan x:$T y:$T -> z:$T
+    MutableDenseHashTable empty_key:$key_dtype -> table_handle:string
+    MutableDenseHashTableV2 empty_key:$key_dtype deleted_key:$key_dtype -> table_handle:resource
     MutableHashTable -> table_handle:string
+    MutableHashTableOfTensors -> table_handle:string
+    MutableHashTableOfTensorsV2 -> table_handle:resource
     MutableHashTableV2 -> table_handle:resource
     Ndtri x:$T -> y:$T
     Neg x:$T -> y:$T
@@ -230,6 +241,11 @@ extension OpDefinition {
     Print input:$T data:$U[] -> output:$T
     PrintV2 input:string ->
     Prod input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
+    RaggedBincount splits:int64 values:$Tidx size:$Tidx weights:$T -> output:$T
+    RaggedCountSparseOutput splits:int64 values:$T weights:$output_type -> output_indices:int64 output_values:$output_type output_dense_shape:int64
+    RaggedFillEmptyRows value_rowids:int64 values:$T nrows:int64 default_value:$T -> output_value_rowids:int64 output_values:$T empty_row_indicator:bool reverse_index_map:int64
+    RaggedGather params_nested_splits:PARAMS_RAGGED_RANK*$Tsplits params_dense_values:$Tvalues indices:$Tindices -> output_nested_splits:OUTPUT_RAGGED_RANK*$Tsplits output_dense_values:$Tvalues Tsplits=int64
+    RaggedRange starts:$T limits:$T deltas:$T -> rt_nested_splits:$Tsplits rt_dense_values:$T T=int32 Tsplits=int64
     RaggedTensorToSparse rt_nested_splits:RAGGED_RANK*$Tsplits rt_dense_values:$T -> sparse_indices:int64 sparse_values:$T sparse_dense_shape:int64 Tsplits=int64
     RaggedTensorToTensor shape:$Tshape values:$T default_value:$T row_partition_tensors:num_row_partition_tensors*$Tindex -> result:$T
     RandomStandardNormal shape:$T -> output:$dtype
@@ -249,8 +265,22 @@ extension OpDefinition {
     Reshape tensor:$T shape:$Tshape -> output:$T Tshape=int32
     ResizeBilinear images:$T size:int32 -> resized_images:float
     ResizeNearestNeighbor images:$T size:int32 -> resized_images:$T
+    ResourceCountUpTo resource:resource -> output:$T
     ResourceGather resource:resource indices:$Tindices -> output:$dtype
     ResourceGatherNd resource:resource indices:$Tindices -> output:$dtype
+    ResourceScatterAdd resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterDiv resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterMax resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterMin resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterMul resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterNdAdd ref:resource indices:$Tindices updates:$T ->
+    ResourceScatterNdMax ref:resource indices:$Tindices updates:$T ->
+    ResourceScatterNdMin ref:resource indices:$Tindices updates:$T ->
+    ResourceScatterNdSub ref:resource indices:$Tindices updates:$T ->
+    ResourceScatterNdUpdate ref:resource indices:$Tindices updates:$T ->
+    ResourceScatterSub resource:resource indices:$Tindices updates:$dtype ->
+    ResourceScatterUpdate resource:resource indices:$Tindices updates:$dtype ->
+    ResourceStridedSliceAssign ref:resource begin:$Index end:$Index strides:$Index value:$T ->
     RestoreV2 prefix:string tensor_names:string shape_and_slices:string -> tensors:$dtypes[]
     ReverseSequence input:$T seq_lengths:$Tlen -> output:$T Tlen=int64
     ReverseV2 tensor:$T axis:$Tidx -> output:$T Tidx=int32
@@ -260,7 +290,19 @@ extension OpDefinition {
     Round x:$T -> y:$T
     Rsqrt x:$T -> y:$T
     SaveV2 prefix:string tensor_names:string shape_and_slices:string tensors:$dtypes[] ->
+    ScatterAdd ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterDiv ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterMax ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterMin ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterMul ref:$T indices:$Tindices updates:$T -> output_ref:$T
     ScatterNd indices:$Tindices updates:$T shape:$Tindices -> output:$T
+    ScatterNdAdd ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterNdMax ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterNdMin ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterNdSub ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterNdUpdate ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterSub ref:$T indices:$Tindices updates:$T -> output_ref:$T
+    ScatterUpdate ref:$T indices:$Tindices updates:$T -> output_ref:$T
     SegmentMax data:$T segment_ids:$Tindices -> output:$T
     SegmentMean data:$T segment_ids:$Tindices -> output:$T
     SegmentMin data:$T segment_ids:$Tindices -> output:$T
@@ -284,7 +326,21 @@ extension OpDefinition {
     Softsign features:$T -> activations:$T
     SpaceToBatchND input:$T block_shape:$Tblock_shape paddings:$Tpaddings -> output:$T Tblock_shape=int32 Tpaddings=int32
     SpaceToDepth input:$T -> output:$T
+    SparseAdd a_indices:int64 a_values:$T a_shape:int64 b_indices:int64 b_values:$T b_shape:int64 thresh:$Treal -> sum_indices:int64 sum_values:$T sum_shape:int64
+    SparseBincount indices:int64 values:$Tidx dense_shape:int64 size:$Tidx weights:$T -> output:$T
+    SparseConcat indices:N*int64 values:N*$T shapes:N*int64 -> output_indices:int64 output_values:$T output_shape:int64
+    SparseCountSparseOutput indices:int64 values:$T dense_shape:int64 weights:$output_type -> output_indices:int64 output_values:$output_type output_dense_shape:int64
+    SparseCross indices:N*int64 values:$sparse_types[] shapes:N*int64 dense_inputs:$dense_types[] -> output_indices:int64 output_values:$out_type output_shape:int64
+    SparseCrossHashed indices:N*int64 values:$sparse_types[] shapes:N*int64 dense_inputs:$dense_types[] num_buckets:int64 strong_hash:bool salt:int64 -> output_indices:int64 output_values:int64 output_shape:int64
+    SparseCrossV2 indices:N*int64 values:$sparse_types[] shapes:N*int64 dense_inputs:$dense_types[] sep:string -> output_indices:int64 output_values:string output_shape:int64
+    SparseDenseCwiseAdd sp_indices:int64 sp_values:$T sp_shape:int64 dense:$T -> output:$T
+    SparseDenseCwiseDiv sp_indices:int64 sp_values:$T sp_shape:int64 dense:$T -> output:$T
+    SparseDenseCwiseMul sp_indices:int64 sp_values:$T sp_shape:int64 dense:$T -> output:$T
     SparseFillEmptyRows indices:int64 values:$T dense_shape:int64 default_value:$T -> output_indices:int64 output_values:$T empty_row_indicator:bool reverse_index_map:int64
+    SparseReduceMax input_indices:int64 input_values:$T input_shape:int64 reduction_axes:int32 -> output:$T
+    SparseReduceMaxSparse input_indices:int64 input_values:$T input_shape:int64 reduction_axes:int32 -> output_indices:int64 output_values:$T output_shape:int64
+    SparseReduceSum input_indices:int64 input_values:$T input_shape:int64 reduction_axes:int32 -> output:$T
+    SparseReduceSumSparse input_indices:int64 input_values:$T input_shape:int64 reduction_axes:int32 -> output_indices:int64 output_values:$T output_shape:int64
     SparseReorder input_indices:int64 input_values:$T input_shape:int64 -> output_indices:int64 output_values:$T
     SparseReshape input_indices:int64 input_shape:int64 new_shape:int64 -> output_indices:int64 output_shape:int64
     SparseSegmentMean data:$T indices:$Tidx segment_ids:$Tsegmentids -> output:$T Tidx=int32 Tsegmentids=int32
@@ -293,6 +349,12 @@ extension OpDefinition {
     SparseSegmentSqrtNWithNumSegments data:$T indices:$Tidx segment_ids:$Tsegmentids num_segments:$Tnumsegments -> output:$T Tidx=int32 Tnumsegments=int32 Tsegmentids=int32
     SparseSegmentSum data:$T indices:$Tidx segment_ids:$Tsegmentids -> output:$T Tidx=int32 Tsegmentids=int32
     SparseSegmentSumWithNumSegments data:$T indices:$Tidx segment_ids:$Tsegmentids num_segments:$Tnumsegments -> output:$T Tidx=int32 Tnumsegments=int32 Tsegmentids=int32
+    SparseSlice indices:int64 values:$T shape:int64 start:int64 size:int64 -> output_indices:int64 output_values:$T output_shape:int64
+    SparseSoftmax sp_indices:int64 sp_values:$T sp_shape:int64 -> output:$T
+    SparseSparseMaximum a_indices:int64 a_values:$T a_shape:int64 b_indices:int64 b_values:$T b_shape:int64 -> output_indices:int64 output_values:$T
+    SparseSparseMinimum a_indices:int64 a_values:$T a_shape:int64 b_indices:int64 b_values:$T b_shape:int64 -> output_indices:int64 output_values:$T
+    SparseSplit split_dim:int64 indices:int64 values:$T shape:int64 -> output_indices:num_split*int64 output_values:num_split*$T output_shape:num_split*int64
+    SparseTensorDenseAdd a_indices:$Tindices a_values:$T a_shape:$Tindices b:$T -> output:$T
     SparseTensorDenseMatMul a_indices:$Tindices a_values:$T a_shape:int64 b:$T -> product:$T Tindices=int64
     SparseToDense sparse_indices:$Tindices output_shape:$Tindices sparse_values:$T default_value:$T -> dense:$T
     Split split_dim:int32 value:$T -> output:num_split*$T
@@ -309,9 +371,12 @@ extension OpDefinition {
     StaticRegexReplace input:string -> output:string
     StopGradient input:$T -> output:$T
     StridedSlice input:$T begin:$Index end:$Index strides:$Index -> output:$T
+    StridedSliceAssign ref:$T begin:$Index end:$Index strides:$Index value:$T -> output_ref:$T
+    StringFormat inputs:$T[] -> output:string
     StringJoin inputs:N*string -> output:string
     StringLength input:string -> output:int32
     StringLower input:string -> output:string
+    StringNGrams data:string data_splits:$Tsplits -> ngrams:string ngrams_splits:$Tsplits Tsplits=int64
     StringSplit input:string delimiter:string -> indices:int64 values:string shape:int64
     StringSplitV2 input:string sep:string -> indices:int64 values:string shape:int64
     StringStrip input:string -> output:string
@@ -343,11 +408,16 @@ extension OpDefinition {
     Transpose x:$T perm:$Tperm -> y:$T Tperm=int32
     TruncateDiv x:$T y:$T -> z:$T
     TruncateMod x:$T y:$T -> z:$T
+    UnicodeDecode input:string -> row_splits:$Tsplits char_values:int32 Tsplits=int64
+    UnicodeDecodeWithOffsets input:string -> row_splits:$Tsplits char_values:int32 char_to_byte_starts:int64 Tsplits=int64
+    UnicodeEncode input_values:int32 input_splits:$Tsplits -> output:string Tsplits=int64
+    UnicodeTranscode input:string -> output:string
     Unique x:$T -> y:$T idx:$out_idx out_idx=int32
     UniqueV2 x:$T axis:$Taxis -> y:$T idx:$out_idx Taxis=int64 out_idx=int32
     UniqueWithCounts x:$T -> y:$T idx:$out_idx count:$out_idx out_idx=int32
     UniqueWithCountsV2 x:$T axis:$Taxis -> y:$T idx:$out_idx count:$out_idx Taxis=int64 out_idx=int32
     Unpack value:$T -> output:num*$T
+    UnsortedSegmentJoin inputs:string segment_ids:$Tindices num_segments:$Tnumsegments -> output:string Tnumsegments=int32
     UnsortedSegmentMax data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
     UnsortedSegmentMin data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32
     UnsortedSegmentProd data:$T segment_ids:$Tindices num_segments:$Tnumsegments -> output:$T Tnumsegments=int32

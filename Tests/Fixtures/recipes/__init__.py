@@ -5,19 +5,20 @@ from typing import Callable, NamedTuple
 class Fixture(NamedTuple):
     name: str
     build: Callable
+    stateful: bool
 
 
 _fixtures = []
 
 
-def fixture(name):
-    """Registers a recipe under the folder it writes."""
+def fixture(name, stateful=False):
+    """Registers a recipe under the folder it writes. Stateful: requests change what later ones get."""
     def register(build):
-        _fixtures.append(Fixture(name, build))
+        _fixtures.append(Fixture(name, build, stateful))
         return build
     return register
 
 
 def all_fixtures():
-    from . import control_flow, examples, graphs, half_plus_two, keras_models, ops, signatures, variables  # noqa: F401
+    from . import control_flow, examples, feature_columns, graphs, half_plus_two, keras_models, ops, preprocessing, signatures, state, tables, variables  # noqa: F401
     return list(_fixtures)

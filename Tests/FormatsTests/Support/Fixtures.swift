@@ -20,9 +20,10 @@ struct Fixture: CustomStringConvertible, Sendable {
 
   /// Every fixture with golden answers.
   static let golden: [Fixture] = {
-    let top = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
-    let ops = (try? FileManager.default.contentsOfDirectory(atPath: root + "/ops")) ?? []
-    return (top + ops.map { "ops/" + $0 }).sorted().map(Fixture.init).filter {
+    func names(_ folder: String) -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: root + folder)) ?? [] }
+    let top = names("")
+    // A folder without a version of its own is a folder of fixtures.
+    return (top + top.flatMap { folder in names("/" + folder).map { folder + "/" + $0 } }).sorted().map(Fixture.init).filter {
       FileManager.default.fileExists(atPath: root + "/" + $0.name + "/golden")
     }
   }()

@@ -44,6 +44,19 @@ struct StridedCopy {
     }
   }
 
+  /// The way back: what was read is written.
+  var reversed: StridedCopy {
+    var result = self
+    (result.from, result.to) = (to, from)
+    (result.fromStart, result.toStart) = (toStart, fromStart)
+    return result
+  }
+
+  /// Makes the source one element, read for all.
+  mutating func repeatSource() {
+    for d in 0..<rank { from[d] = 0 }
+  }
+
   /// Copies elements of `size` bytes.
   /// - Precondition: every element the walk touches lies within the two values: the caller derived it from their shapes.
   func run(from source: Value, to destination: Value) {

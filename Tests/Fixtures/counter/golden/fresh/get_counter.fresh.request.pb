@@ -1,0 +1,3 @@
+
+
+counterget_counter

@@ -1,0 +1,3 @@
+
+
+counterincr_counter

@@ -1,0 +1,3 @@
+
+#
+counter_from_hundredget_counter

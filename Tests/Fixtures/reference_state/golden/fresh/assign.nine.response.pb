@@ -1,0 +1,4 @@
+
+
+scalar:	
+reference_stateassign

@@ -1,0 +1,3 @@
+
+
+reference_stateassign_names

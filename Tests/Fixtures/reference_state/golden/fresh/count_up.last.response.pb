@@ -1,0 +1,4 @@
+
+
+step	R
+reference_statecount_up

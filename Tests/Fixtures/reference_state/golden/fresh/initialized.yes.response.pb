@@ -1,0 +1,5 @@
+
+
+is
+Z"
+reference_stateinitialized

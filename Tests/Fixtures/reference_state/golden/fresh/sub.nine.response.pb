@@ -1,0 +1,5 @@
+
+
+scalar:
+üÿÿÿÿÿÿÿÿ
+reference_statesub

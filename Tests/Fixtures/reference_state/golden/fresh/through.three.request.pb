@@ -1,0 +1,4 @@
+
+
+reference_statethrough
+amount:

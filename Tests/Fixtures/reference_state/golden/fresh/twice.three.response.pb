@@ -1,0 +1,6 @@
+
+
+first:
+
+second:
+reference_statetwice

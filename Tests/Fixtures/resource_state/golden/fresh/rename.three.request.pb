@@ -1,0 +1,4 @@
+
+
+resource_staterename
+namesBxByyBzzz

@@ -1,0 +1,8 @@
+
+
+before:
+
+namesBxByyBzzz
+
+shape:
+resource_staterename
