@@ -1,38 +1,48 @@
-// Lookup tables: from strings or integers to anything. A table is filled while the model loads and read by every run; what
-// a run reads is a snapshot that never changes.
+// Lookup tables: from strings or integers to anything. What a run reads of a table is a snapshot that never changes: a table is
+// filled while the model loads, and where a request inserts or removes, it leaves a new snapshot behind. Reading is for every
+// request, writing for the few models that count in tables; it costs a copy.
 internal import Synchronization
 internal import Tensors
 
 let tableKernels: [KernelDefinition] = [
-  table("HashTable"), table("HashTableV2"), table("MutableHashTable"), table("MutableHashTableV2"),
+  table("HashTable", .initialized), table("HashTableV2", .initialized),
+  table("MutableHashTable", .mutable), table("MutableHashTableV2", .mutable),
+  table("MutableHashTableOfTensors", .mutable), table("MutableHashTableOfTensorsV2", .mutable),
+  denseTable("MutableDenseHashTable", deletes: false), denseTable("MutableDenseHashTableV2", deletes: true),
   find("LookupTableFind"), find("LookupTableFindV2"),
   size("LookupTableSize"), size("LookupTableSizeV2"),
   export("LookupTableExport"), export("LookupTableExportV2"),
-  fill("InitializeTable"), fill("InitializeTableV2"), fill("LookupTableImport"), fill("LookupTableImportV2"),
-  fill("LookupTableInsert", adds: true), fill("LookupTableInsertV2", adds: true),
+  writing("InitializeTable") { table, keys, values throws(RunError) in try table.fill(keys, values) },
+  writing("InitializeTableV2") { table, keys, values throws(RunError) in try table.fill(keys, values) },
+  writing("LookupTableImport") { table, keys, values throws(RunError) in try table.fill(keys, values) },
+  writing("LookupTableImportV2") { table, keys, values throws(RunError) in try table.fill(keys, values) },
+  writing("LookupTableInsert") { table, keys, values throws(RunError) in try table.insert(keys, values) },
+  writing("LookupTableInsertV2") { table, keys, values throws(RunError) in try table.insert(keys, values) },
+  writing("LookupTableRemoveV2") { table, keys, _ throws(RunError) in try table.remove(keys) },
   readFile("InitializeTableFromTextFile"), readFile("InitializeTableFromTextFileV2"),
 ]
 
-/// What a table holds at a moment.
+/// What a table holds at a moment: rows of `keySize` elements, and as many of `valueSize`.
 final class TableContents: Sendable {
   let keys: Tensor
   let values: Tensor
+  private let keySize: Int
   private let slots: TensorBuffer
   private let index: HashIndex
 
-  /// - Precondition: keys are strings or integers, as many as there are values.
-  init(keys: Tensor, values: Tensor) throws(RunError) {
-    precondition(keys.shape.count == values.shape.count)
-    let count = HashIndex.slotCount(keys.shape.count)
-    let slots = TensorBuffer(byteCount: count * 4)
+  /// - Precondition: keys are strings or integers, `count` rows of each.
+  init(count: Int, keys: Tensor, keySize: Int, values: Tensor, valueSize: Int) throws(RunError) {
+    precondition(keys.shape.count == count * keySize && values.shape.count == count * valueSize)
+    let slotCount = HashIndex.slotCount(count)
+    let slots = TensorBuffer(byteCount: slotCount * 4)
     // The buffer is kept beside the index.
-    let index = unsafe HashIndex(memory: slots.unsafeBase, slotCount: count)
+    let index = unsafe HashIndex(memory: slots.unsafeBase, slotCount: slotCount)
     let all = unsafe Value(keys)
     let results = unsafe Value(values)
-    for i in 0..<keys.shape.count {
-      let hash = try TableContents.hash(all, i)
-      if let before = index.find(hash, { TableContents.same(all, $0, all, i) }) {
-        guard TableContents.same(results, before, results, i) else {
+    for i in 0..<count {
+      let hash = try TableContents.hash(all, i, keySize)
+      if let before = index.find(hash, { TableContents.same(all, $0, all, i, keySize) }) {
+        guard TableContents.same(results, before, results, i, valueSize) else {
           throw RunError(
             .failedPrecondition,
             "HashTable has different value for same key. Key \(all.element(i)) has \(results.element(before)) and trying to add value \(results.element(i))")
@@ -41,32 +51,40 @@ final class TableContents: Sendable {
         index.insert(hash, i)
       }
     }
+    self.count = count
     self.keys = keys
     self.values = values
+    self.keySize = keySize
     self.slots = slots
     self.index = index
   }
 
-  var count: Int { keys.shape.count }
+  let count: Int
 
-  /// The number of the entry with the key that stands at `i` of `wanted`.
+  /// The number of the entry with the key that is row `i` of `wanted`.
   func find(_ wanted: Value, _ i: Int) throws(RunError) -> Int? {
     // The keys are this object's own.
     let all = unsafe Value(keys)
-    return index.find(try TableContents.hash(wanted, i)) { TableContents.same(all, $0, wanted, i) }
+    return index.find(try TableContents.hash(wanted, i, keySize)) { TableContents.same(all, $0, wanted, i, keySize) }
   }
 
-  private static func hash(_ keys: Value, _ i: Int) throws(RunError) -> UInt64 {
-    if keys.dtype == .string { return HashIndex.hash(keys.string(at: i)) }
-    return HashIndex.hash(UInt64(bitPattern: Int64(try keys.integer(at: i))))
+  fileprivate static func hash(_ keys: Value, _ row: Int, _ size: Int) throws(RunError) -> UInt64 {
+    var result: UInt64 = 0
+    for i in row * size..<(row + 1) * size {
+      let one =
+        keys.dtype == .string
+        ? HashIndex.hash(keys.string(at: i)) : HashIndex.hash(UInt64(bitPattern: Int64(try keys.integer(at: i))))
+      result = size == 1 ? one : HashIndex.hash(result ^ one)
+    }
+    return result
   }
 
-  /// Whether two elements are the same; both of one type.
-  private static func same(_ a: Value, _ i: Int, _ b: Value, _ j: Int) -> Bool {
-    if a.dtype == .string { return a.string(at: i) == b.string(at: j) }
-    // Elements of one type and size.
-    return unsafe RawSpan(_unsafeStart: a.at(i), byteCount: a.dtype.size)
-      == RawSpan(_unsafeStart: b.at(j), byteCount: b.dtype.size)
+  /// Whether two rows are the same; both of one type.
+  fileprivate static func same(_ a: Value, _ i: Int, _ b: Value, _ j: Int, _ size: Int) -> Bool {
+    if a.dtype == .string { return (0..<size).allSatisfy { a.string(at: i * size + $0) == b.string(at: j * size + $0) } }
+    // Rows of one type and size.
+    return unsafe RawSpan(_unsafeStart: a.at(i * size), byteCount: size * a.dtype.size)
+      == RawSpan(_unsafeStart: b.at(j * size), byteCount: size * b.dtype.size)
   }
 }
 
@@ -77,13 +95,37 @@ extension Value {
 
 /// A table by name.
 final class LookupTable: Resource {
+  /// What may become of a table after it was made.
+  enum Kind: Equatable {
+    /// It is filled once.
+    case initialized
+    /// It begins empty, and entries come and go.
+    case mutable
+  }
+
+  let kind: Kind
   let keyType: DType
+  let keyShape: Shape
   let valueType: DType
+  let valueShape: Shape
+  /// Keys that stand for no entry in what TensorFlow's dense tables save, and may not be asked for, with what they are called.
+  private let reserved: [(key: Tensor, name: String)]
   private let contents = Mutex<TableContents?>(nil)
 
-  init(keyType: DType, valueType: DType) {
+  init(
+    _ kind: Kind, keyType: DType, keyShape: Shape = [], valueType: DType, valueShape: Shape = [],
+    reserved: [(key: Tensor, name: String)] = []
+  ) throws(RunError) {
+    self.kind = kind
     self.keyType = keyType
+    self.keyShape = keyShape
     self.valueType = valueType
+    self.valueShape = valueShape
+    self.reserved = reserved
+    if kind == .mutable {
+      let empty = try build([], from: [])
+      contents.withLock { $0 = empty }
+    }
   }
 
   /// What is in the table now.
@@ -92,22 +134,137 @@ final class LookupTable: Resource {
     return contents
   }
 
-  func fill(keys: Tensor, values: Tensor) throws(RunError) {
-    guard keys.dtype == keyType, values.dtype == valueType else {
-      throw .invalidArgument(
-        "Conflicting key/value dtypes \(keys.dtype)->\(values.dtype) with \(keyType)-\(valueType) for table")
+  /// The rows of keys that came in.
+  func rows(_ keys: Value) throws(RunError) -> Int {
+    guard keys.dtype == keyType else { throw conflict(keys.dtype, valueType) }
+    let (rank, outer) = (keyShape.rank, keys.shape.rank - keyShape.rank)
+    guard outer >= 0, (0..<rank).allSatisfy({ keys.shape[outer + $0] == keyShape[$0] }) else {
+      throw .invalidArgument("Input key shape \(keys.shape) must end with the table's key shape \(keyShape)")
     }
-    guard keys.shape.count == values.shape.count else {
-      throw .invalidArgument("Expected \(keys.shape.count) values for the keys, got \(values.shape.count)")
+    return keys.shape.count(upTo: outer)
+  }
+
+  /// Throws for a key that stands for no entry.
+  func checkReserved(_ keys: Value, _ row: Int) throws(RunError) {
+    // The tensors are this object's own.
+    for (key, name) in reserved where TableContents.same(unsafe Value(key), 0, keys, row, keyShape.count) {
+      throw .invalidArgument("Using the \(name) as a table key is not allowed")
     }
-    let new = try TableContents(keys: keys, values: values)
+  }
+
+  func conflict(_ key: DType, _ value: DType) -> RunError {
+    .invalidArgument("Conflicting key/value dtypes \(key)->\(value) with \(keyType)-\(valueType) for table")
+  }
+
+  private func check(_ keys: Value, _ values: Value) throws(RunError) -> Int {
+    guard values.dtype == valueType else { throw conflict(keys.dtype, values.dtype) }
+    let rows = try rows(keys)
+    guard values.count == rows * valueShape.count else {
+      throw .invalidArgument("Expected shape \(try expected(keys)) for value, got \(values.shape)")
+    }
+    return rows
+  }
+
+  /// The shape of the values of these keys.
+  func expected(_ keys: Value) throws(RunError) -> Shape {
+    try keys.shape.joined(0..<max(keys.shape.rank - keyShape.rank, 0), valueShape, 0..<valueShape.rank)
+  }
+
+  /// Makes the table hold these entries and no others.
+  func fill(_ keys: Value, _ values: Value) throws(RunError) {
+    let count = try check(keys, values)
+    let rows = (0..<count).filter { row in
+      !reserved.contains { TableContents.same(unsafe Value($0.key), 0, keys, row, keyShape.count) }
+    }
+    let entries = try last(rows.map { (0, $0) }, of: [keys])
+    // A key may come twice with one value; another value is a mistake of the file's.
+    if kind == .initialized, entries.count < rows.count { _ = try build(rows.map { (0, $0) }, from: [(keys, values)]) }
+    let new = try build(entries, from: [(keys, values)])
     contents.withLock { $0 = new }
   }
-}
 
-extension Tensor {
-  fileprivate static func empty(_ dtype: DType) -> Tensor {
-    dtype == .string ? Tensor(shape: [0], strings: []) : Tensor(dtype: dtype, shape: [0], adopting: TensorBuffer(byteCount: 0))
+  /// Adds entries, or gives those that are there new values.
+  func insert(_ keys: Value, _ values: Value) throws(RunError) {
+    try checkMutable("Insert")
+    let count = try check(keys, values)
+    for row in 0..<count { try checkReserved(keys, row) }
+    try change { old throws(RunError) in
+      // Later entries push out earlier ones of their key.
+      let sources = [(unsafe Value(old.keys), unsafe Value(old.values)), (keys, values)]
+      let entries = (0..<old.count).map { (0, $0) } + (0..<count).map { (1, $0) }
+      return try build(try last(entries, of: sources.map(\.0)), from: sources)
+    }
+  }
+
+  func remove(_ keys: Value) throws(RunError) {
+    try checkMutable("Remove")
+    let count = try rows(keys)
+    for row in 0..<count { try checkReserved(keys, row) }
+    try change { old throws(RunError) in
+      var gone: Set<Int> = []
+      for row in 0..<count { if let entry = try old.find(keys, row) { gone.insert(entry) } }
+      if gone.isEmpty { return old }
+      let kept = (0..<old.count).filter { !gone.contains($0) }.map { (0, $0) }
+      return try build(kept, from: [(unsafe Value(old.keys), unsafe Value(old.values))])
+    }
+  }
+
+  private func checkMutable(_ what: String) throws(RunError) {
+    guard kind == .mutable else { throw .unimplemented("\(what) not supported by InitializableLookupTable implementations") }
+  }
+
+  /// Puts what `make` makes of the contents in their place, with nobody in between.
+  private func change(_ make: (TableContents) throws(RunError) -> TableContents) throws(RunError) {
+    let failure: RunError? = contents.withLock { contents in
+      guard let old = contents else { return RunError(.failedPrecondition, "Table not initialized.") }
+      do throws(RunError) { contents = try make(old) } catch { return error }
+      return nil
+    }
+    if let failure { throw failure }
+  }
+
+  private typealias Entry = (source: Int, row: Int)
+
+  /// Of entries with one key the last, at the place of the first.
+  private func last(_ entries: [Entry], of keys: [Value]) throws(RunError) -> [Entry] {
+    let size = keyShape.count
+    let slotCount = HashIndex.slotCount(entries.count)
+    let slots = TensorBuffer(byteCount: slotCount * 4)
+    defer { withExtendedLifetime(slots) {} }
+    // The buffer lives until the end of the function.
+    let index = unsafe HashIndex(memory: slots.unsafeBase, slotCount: slotCount)
+    var kept: [Entry] = []
+    for entry in entries {
+      let hash = try TableContents.hash(keys[entry.source], entry.row, size)
+      let same = index.find(hash) { TableContents.same(keys[kept[$0].source], kept[$0].row, keys[entry.source], entry.row, size) }
+      if let same {
+        kept[same] = entry
+      } else {
+        index.insert(hash, kept.count)
+        kept.append(entry)
+      }
+    }
+    return kept
+  }
+
+  private func build(_ entries: [Entry], from sources: [(keys: Value, values: Value)]) throws(RunError) -> TableContents {
+    try TableContents(
+      count: entries.count, keys: try gather(entries, sources.map(\.keys), keyType, keyShape), keySize: keyShape.count,
+      values: try gather(entries, sources.map(\.values), valueType, valueShape), valueSize: valueShape.count)
+  }
+
+  /// Rows of several values as one tensor of their own.
+  private func gather(_ entries: [Entry], _ sources: [Value], _ dtype: DType, _ row: Shape) throws(RunError) -> Tensor {
+    let shape = try Shape([entries.count])!.joined(0..<1, row, 0..<row.rank)
+    let size = row.count * dtype.size
+    let buffer = TensorBuffer(byteCount: shape.count * dtype.size)
+    let value = unsafe Value(dtype: dtype, shape: shape, base: buffer.unsafeBase)
+    for (i, entry) in entries.enumerated() {
+      // Rows of one size, within their values.
+      unsafe (value.base + i * size).copyMemory(from: sources[entry.source].base + entry.row * size, byteCount: size)
+    }
+    // Strings are copied with their bytes; numbers stay where they are.
+    return dtype == .string ? Tensor(copying: value.view) : Tensor(dtype: dtype, shape: shape, adopting: buffer)
   }
 }
 
@@ -121,26 +278,57 @@ extension Resources {
   }
 }
 
-private func table(_ op: String) -> KernelDefinition {
-  KernelDefinition(op, .reads) { node throws(GraphError) in
-    let (key, value) = (try node.dtype("key_dtype"), try node.dtype("value_dtype"))
-    guard key == .string || key == .int64 || key == .int32 else { throw node.unsupported("keys of type \(key)") }
-    guard value != .resource, value != .variant else { throw node.unsupported("values of type \(value)") }
-    let resources = node.session.resources
-    let handle = resources.handle("table", try node.resourceName) {
-      let table = LookupTable(keyType: key, valueType: value)
-      // A mutable table begins empty, the others uninitialised. Nothing cannot collide.
-      if op.hasPrefix("Mutable") { try? table.fill(keys: .empty(key), values: .empty(value)) }
-      return table
+extension NodeContext {
+  /// The kernel that gives the handle of the node's table.
+  fileprivate func table(
+    _ kind: LookupTable.Kind, keyShape: Shape = [], valueShape: Shape = [], reserved: [(key: Tensor, name: String)] = []
+  ) throws(GraphError) -> Kernel.Body {
+    let (key, value) = (try dtype("key_dtype"), try dtype("value_dtype"))
+    guard key == .string || key == .int64 || key == .int32 else { throw unsupported("keys of type \(key)") }
+    guard value != .resource, value != .variant else { throw unsupported("values of type \(value)") }
+    for (tensor, name) in reserved where tensor.dtype != key || tensor.shape != keyShape {
+      throw invalid("\(name) is \(tensor.dtype) \(tensor.shape), expected \(key) \(keyShape)")
     }
-    guard let table = resources[handle] as? LookupTable, table.keyType == key, table.valueType == value else {
-      throw node.invalid("another table of that name has other types")
-    }
+    let new: LookupTable
+    do {
+      new = try LookupTable(
+        kind, keyType: key, keyShape: keyShape, valueType: value, valueShape: valueShape, reserved: reserved)
+    } catch { throw invalid(error.message) }
+    let handle = session.resources.handle("table", try resourceName) { new }
+    guard let table = session.resources[handle] as? LookupTable, table.kind == kind, table.keyType == key,
+      table.valueType == value, table.keyShape == keyShape, table.valueShape == valueShape
+    else { throw invalid("another table of that name has other types") }
     return { frame throws(RunError) in
       var out = try frame.output(0, .resource, [])
       var span = out.mutableSpan(of: Int.self)
       span[0] = handle
     }
+  }
+
+  fileprivate var valueShape: Shape {
+    get throws(GraphError) {
+      guard let shape = try shape("value_shape", default: PartialShape([])).shape, shape.rank <= 1 else {
+        throw invalid("Default value must be a vector, got shape \(try shape("value_shape"))")
+      }
+      return shape
+    }
+  }
+}
+
+private func table(_ op: String, _ kind: LookupTable.Kind) -> KernelDefinition {
+  KernelDefinition(op, .reads) { node throws(GraphError) in
+    try node.table(kind, valueShape: op.contains("OfTensors") ? try node.valueShape : [])
+  }
+}
+
+/// TensorFlow's dense tables keep free places by a key that nobody uses.
+private func denseTable(_ op: String, deletes: Bool) -> KernelDefinition {
+  KernelDefinition(op, .reads) { node throws(GraphError) in
+    let empty = try node.constant(0, "empty_key")
+    guard empty.shape.rank <= 1 else { throw node.invalid("Empty key must be a scalar or a vector, got shape \(empty.shape)") }
+    var reserved = [(key: empty, name: "empty_key")]
+    if deletes { reserved.append((try node.constant(1, "deleted_key"), "deleted_key")) }
+    return try node.table(.mutable, keyShape: empty.shape, valueShape: try node.valueShape, reserved: reserved)
   }
 }
 
@@ -151,24 +339,27 @@ private func find(_ op: String) -> KernelDefinition {
       let table = try resources.table(frame.input(0))
       let (keys, fallback) = (frame.input(1), frame.input(2))
       guard keys.dtype == table.keyType, fallback.dtype == table.valueType else {
-        throw .invalidArgument(
-          "Conflicting key/value dtypes \(keys.dtype)->\(fallback.dtype) with \(table.keyType)-\(table.valueType) for table")
+        throw table.conflict(keys.dtype, fallback.dtype)
       }
-      guard fallback.count == 1 || fallback.shape == keys.shape else {
-        throw .invalidArgument("Expected shape [] for default value, got \(fallback.shape)")
+      let count = try table.rows(keys)
+      let shape = try table.expected(keys)
+      let row = table.valueShape.count
+      guard fallback.shape == table.valueShape || fallback.shape == shape || row == 1 && fallback.count == 1 else {
+        throw .invalidArgument("Expected shape \(table.valueShape) or \(shape) for default value, got \(fallback.shape)")
       }
       let contents = try table.snapshot()
       // Strings of the output point into the table's values.
       frame.keep(contents.values)
       let values = unsafe Value(contents.values)
-      let size = values.dtype.size
-      let out = try frame.output(0, table.valueType, keys.shape)
-      for i in 0..<keys.count {
-        // One element of the output's type.
+      let size = row * values.dtype.size
+      let out = try frame.output(0, table.valueType, shape)
+      for i in 0..<count {
+        try table.checkReserved(keys, i)
+        // One row of the output's type.
         if let entry = try contents.find(keys, i) {
-          unsafe out.at(i).copyMemory(from: values.at(entry), byteCount: size)
+          unsafe out.at(i * row).copyMemory(from: values.at(entry * row), byteCount: size)
         } else {
-          unsafe out.at(i).copyMemory(from: fallback.at(fallback.count == 1 ? 0 : i), byteCount: size)
+          unsafe out.at(i * row).copyMemory(from: fallback.at(fallback.count == row ? 0 : i * row), byteCount: size)
         }
       }
     }
@@ -195,17 +386,13 @@ private func export(_ op: String) -> KernelDefinition {
   }
 }
 
-private func fill(_ op: String, adds: Bool = false) -> KernelDefinition {
+private func writing(
+  _ op: String, _ write: @escaping @Sendable (_ table: LookupTable, _ keys: Value, _ values: Value) throws(RunError) -> Void
+) -> KernelDefinition {
   KernelDefinition(op, .writes) { node throws(GraphError) in
     let resources = node.session.resources
     return { frame throws(RunError) in
-      let table = try resources.table(frame.input(0))
-      let (keys, values) = (frame.input(1), frame.input(2))
-      guard values.count == keys.count else {
-        throw .invalidArgument("Expected shape \(keys.shape) for value, got \(values.shape)")
-      }
-      guard !adds else { throw .unimplemented("\(op): tables are read-only once the model is loaded") }
-      try table.fill(keys: Tensor(copying: keys.view), values: Tensor(copying: values.view))
+      try write(try resources.table(frame.input(0)), frame.input(1), frame.input(2))
     }
   }
 }
@@ -241,7 +428,6 @@ private func readFile(_ op: String) -> KernelDefinition {
     guard let value = Column(try node.int("value_index")) else { throw node.invalid("Invalid value_index") }
     let limit = try node.int("vocab_size", default: -1)
     let offset = try node.int("offset", default: 0)
-    guard offset >= 0 else { throw node.invalid("offset must be at least 0, got \(offset)") }
     guard let delimiter = try node.bytes("delimiter", default: [9]).first else { throw node.invalid("the delimiter is empty") }
     let resources = node.session.resources
     let files = node.session.files
@@ -255,7 +441,6 @@ private func readFile(_ op: String) -> KernelDefinition {
       var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
       // The last line break ends a line and begins none.
       if lines.last?.isEmpty == true { lines.removeLast() }
-      lines = Array(lines.dropFirst(offset))
       if limit > 0 {
         guard lines.count >= limit else {
           throw .invalidArgument("Invalid vocab_size in \(path): expected \(limit) but got \(lines.count)")
@@ -275,10 +460,13 @@ private func readFile(_ op: String) -> KernelDefinition {
           }
           var isNumber = false
           if case .lineNumber = column { isNumber = true }
-          if isKey { try keys.append(text, isNumber ? number : nil, path) } else { try values.append(text, isNumber ? number : nil, path) }
+          if isKey { try keys.append(text, isNumber ? number + offset : nil, path) } else { try values.append(text, isNumber ? number + offset : nil, path) }
         }
       }
-      try table.fill(keys: keys.tensor, values: values.tensor)
+      let (keyTensor, valueTensor) = (keys.tensor, values.tensor)
+      // Both live until the table has taken its copies.
+      try unsafe table.fill(Value(keyTensor), Value(valueTensor))
+      withExtendedLifetime((keyTensor, valueTensor)) {}
     }
   }
 }

@@ -1,0 +1,4 @@
+
+
+mutablecount"
+wordBredBmauveBblue

@@ -1,0 +1,4 @@
+
+
+mutableforget
+wordBredBnobody

@@ -1,0 +1,6 @@
+
+
+keysBredBgreen
+
+values	R	
+	referenceexport

@@ -1,0 +1,5 @@
+
+
+	referenceinsert
+value	R
+wordBmauveBmauve

@@ -1,0 +1,6 @@
+
+
+again	R
+
+size	R
+	referenceinsert

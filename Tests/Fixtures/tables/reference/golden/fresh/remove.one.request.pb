@@ -1,0 +1,4 @@
+
+
+	referenceremove
+wordBgreenBnobody

@@ -1,0 +1,5 @@
+
+
+staticserving_default
+number	R
+wordBredBone
