@@ -856,6 +856,211 @@ def regexes(F):
     F.case("RegexFullMatch", input=np.array("a", object), pattern=np.array("*", object))
 
 
+@family
+def sparse_tensors(F):
+    ix = np.array([[0, 1], [0, 3], [2, 0], [3, 1], [3, 4]], np.int64)
+    shape = i64(4, 5)
+    v = lambda t, salt="": numbers(F.rng(salt), t, 5) if t != object else S("a", "b", "c", "d", "e")
+    for t in [f32, np.int64, object]:
+        for start, size in [((0, 0), (2, 5)), ((1, 1), (3, 9)), ((4, 0), (1, 1)), ((0, 3), (4, 2)), ((9, 9), (1, 1)), ((2, 0), (0, 5))]:
+            F.case("SparseSlice", indices=ix, values=v(t), shape=shape, start=i64(*start), size=i64(*size))
+    for start, size in [((0,), (2,)), ((0, 0), (2,)), ((0, 0), (-1, 2))]: F.case("SparseSlice", indices=ix, values=v(f32), shape=shape, start=i64(*start), size=i64(*size))
+    F.case("SparseSlice", indices=ix, values=v(f32)[:3], shape=shape, start=i64(0, 0), size=i64(1, 1))
+    other = np.array([[0, 0], [1, 4], [3, 1]], np.int64)
+    for axis in [0, 1, -1, -2, 2, -3]:
+        F.case("SparseConcat", indices=[ix, other], values=[v(f32), v(f32, "o")[:3]], shapes=[shape, shape], concat_dim=axis)
+    F.case("SparseConcat", indices=[ix, other], values=[v(object), S("x", "y", "z")], shapes=[shape, i64(4, 9)], concat_dim=1)
+    F.case("SparseConcat", indices=[ix, other], values=[v(f32), v(f32)[:3]], shapes=[shape, i64(4, 9)], concat_dim=0)
+    F.case("SparseConcat", indices=[ix, other[:, :1]], values=[v(f32), v(f32)[:3]], shapes=[shape, i64(4)], concat_dim=0)
+    F.case("SparseConcat", indices=[ix, ix[0]], values=[v(f32), v(f32)], shapes=[shape, shape], concat_dim=0)
+    for axis, n in [(0, 2), (0, 3), (1, 2), (1, 5), (-1, 2), (2, 1), (1, 6)]: F.case("SparseSplit", split_dim=np.array(axis, np.int64), indices=ix, values=v(f32), shape=shape, num_split=n)
+    for t in [f32, f64, np.int32, np.int64, np.complex64]:
+        limit = lambda x: np.array(x, np.float32 if t == np.complex64 else t)
+        for least in [0, 3]:
+            F.case("SparseAdd", a_indices=ix, a_values=v(t), a_shape=shape, b_indices=other, b_values=v(t, "b")[:3], b_shape=shape, thresh=limit(least))
+        F.case("SparseAdd", a_indices=ix, a_values=v(t), a_shape=shape, b_indices=ix, b_values=-v(t), b_shape=shape, thresh=limit(1))
+        F.case("SparseTensorDenseAdd", a_indices=ix, a_values=v(t), a_shape=shape, b=numbers(F.rng("d"), t, 4, 5))
+    F.case("SparseAdd", a_indices=ix, a_values=v(f32), a_shape=shape, b_indices=other, b_values=v(f32)[:3], b_shape=i64(4, 6), thresh=np.array(0, f32))
+    F.case("SparseTensorDenseAdd", a_indices=ix, a_values=v(f32), a_shape=shape, b=np.zeros((4, 6), f32))
+    F.case("SparseTensorDenseAdd", a_indices=ix + 9, a_values=v(f32), a_shape=shape, b=np.zeros((4, 5), f32))
+    for op in ["SparseDenseCwiseAdd", "SparseDenseCwiseMul", "SparseDenseCwiseDiv"]:
+        for d in [(4, 5), (1, 5), (4, 1), (5,), (1,), ()]: F.case(op, sp_indices=ix, sp_values=v(f32), sp_shape=shape, dense=numbers(F.rng("d"), f32, *d, low=1))
+        for d in [(4,), (1, 4, 5), (4, 6)]: F.case(op, sp_indices=ix, sp_values=v(f32), sp_shape=shape, dense=numbers(F.rng("d"), f32, *d, low=1))
+        F.case(op, sp_indices=ix, sp_values=v(np.int32), sp_shape=shape, dense=numbers(F.rng("d"), np.int32, 5, low=1))
+        F.case(op, sp_indices=ix + 4, sp_values=v(f32), sp_shape=shape, dense=numbers(F.rng("d"), f32, 5, low=1))
+    for op in ["SparseSparseMaximum", "SparseSparseMinimum"]:
+        for t in [f32, np.int64]: F.case(op, a_indices=ix, a_values=v(t), a_shape=shape, b_indices=other, b_values=v(t, "b")[:3], b_shape=shape)
+        F.case(op, a_indices=ix, a_values=v(f32), a_shape=shape, b_indices=other, b_values=v(f32)[:3], b_shape=i64(4, 6))
+    cube = np.array([[0, 0, 1], [0, 1, 0], [0, 1, 2], [1, 0, 1], [1, 1, 2]], np.int64)
+    for op in ["SparseReduceSum", "SparseReduceMax", "SparseReduceSumSparse", "SparseReduceMaxSparse"]:
+        for axes in [i32(0), i32(1), i32(-1), i32(0, 2), i32(0, 1, 2), i32(), s32(1)]:
+            for keep in [False, True]: F.case(op, input_indices=cube, input_values=v(f32), input_shape=i64(2, 2, 3), reduction_axes=axes, keep_dims=keep)
+        F.case(op, input_indices=cube, input_values=v(np.int64), input_shape=i64(2, 2, 3), reduction_axes=i32(1))
+        F.case(op, input_indices=cube, input_values=v(f32), input_shape=i64(2, 2, 3), reduction_axes=i32(3))
+    for t in [f32, f64]: F.case("SparseSoftmax", sp_indices=ix, sp_values=v(t), sp_shape=shape)
+    F.case("SparseSoftmax", sp_indices=cube, sp_values=v(f32), sp_shape=i64(2, 2, 3))
+    F.case("SparseSoftmax", sp_indices=ix[:, :1], sp_values=v(f32), sp_shape=i64(4))
+    for t in [f32, object]:
+        for ids in [i64(0, 0, 2, 4, 4), i64(4, 2, 0, 2, 4), i64(0, 0, 2, 5, 4)]: F.case("RaggedFillEmptyRows", value_rowids=ids, values=v(t), nrows=np.array(5, np.int64), default_value=np.array("z" if t == object else 7, t))
+    F.case("RaggedFillEmptyRows", value_rowids=i64(0), values=v(f32), nrows=np.array(5, np.int64), default_value=np.array(7, f32))
+    F.case("RaggedFillEmptyRows", value_rowids=i64(), values=v(f32)[:0], nrows=np.array(2, np.int64), default_value=np.array(7, f32))
+
+
+@family
+def texts(F):
+    words, splits = S("a", "bb", "c", "", "d", "e"), i64(0, 3, 3, 4, 6)
+    for widths in [[1], [2], [1, 3], [4], [5], []]:
+        for pad in [0, 1, -1, 9]:
+            F.case("StringNGrams", data=words, data_splits=splits, separator="|", ngram_widths=widths, left_pad="<", right_pad=">", pad_width=pad, preserve_short_sequences=False)
+            F.case("StringNGrams", data=words, data_splits=splits, separator="", ngram_widths=widths, left_pad="L", right_pad="", pad_width=pad, preserve_short_sequences=True)
+    ngrams = dict(separator=" ", ngram_widths=[2], left_pad="", right_pad="", pad_width=0, preserve_short_sequences=False)
+    F.case("StringNGrams", data=words, data_splits=splits.astype(np.int32), **ngrams)
+    for bad in [i64(1, 6), i64(0, 7), i64(0, 4, 3, 6), i64(0, 3), i64()]: F.case("StringNGrams", data=words, data_splits=bad, **ngrams)
+    F.case("StringNGrams", data=words[:0], data_splits=i64(0, 0, 0), **ngrams)
+    m = np.array([["a", "b"], ["c", ""], ["", "f"]], object)
+    for ids in [i32(0, 1, 0), i64(2, 2, 2), i32(0, 0, 3), i32(0, -1, 1), i32(0, 1), s32([[0, 1], [1, 0], [2, 2]]), s32(0), s32([[[0]]])]:
+        F.case("UnsortedSegmentJoin", inputs=m, segment_ids=ids, num_segments=s32(3), separator="-")
+    F.case("UnsortedSegmentJoin", inputs=m[0], segment_ids=i32(1, 1), num_segments=np.array(2, np.int64))
+    x = np.array([[1.5, 2, 3e10], [0.1, NAN, INF]], f32)
+    for entries in [3, 1, 0, -1, 2]:
+        for value in [x, np.arange(10, dtype=np.int32), np.arange(24).reshape(2, 3, 4), np.array([0.1, 1 / 3, 1e-20, 12345678.9]), np.array([True, False]), S("a", "q\"t", b"\xff\n"), np.array(7), np.array("x", object), np.zeros((0, 2), f32), np.array([1.5, 2], f16)]:
+            F.case("StringFormat", inputs=[value], template="<{}>", placeholder="{}", summarize=entries)
+    F.case("StringFormat", inputs=[i32(1, 2), S("b")], template="%s and %s", placeholder="%s")
+    F.case("StringFormat", inputs=[], template="none")
+    defaults = [i32(7), np.array([1.5], f32), S("none")]
+    rows = S("1,2.5,x", ",,", "3,4,\"a,\"\"b\"\"\"", " 5 , 6e3 , y ", "8,9,", "-1,inf,\"\"")
+    F.case("DecodeCSV", records=rows, record_defaults=defaults)
+    F.case("DecodeCSV", records=rows.reshape(2, 3), record_defaults=defaults)
+    F.case("DecodeCSV", records=np.array("1,2,z\n", object), record_defaults=defaults)
+    F.case("DecodeCSV", records=rows[:0], record_defaults=defaults)
+    F.case("DecodeCSV", records=S("1;2;3", "na;4;na"), record_defaults=[i64(5), np.array([0.5], f64), i64(9)], field_delim=";", na_value="na")
+    F.case("DecodeCSV", records=S("a,b,c,d", "e,\"f\",g,h"), record_defaults=[S(""), S("")], select_cols=[1, 3])
+    F.case("DecodeCSV", records=S("a,b", "e,f,"), record_defaults=[S("z")], select_cols=[2])
+    F.case("DecodeCSV", records=S("\"a\",b"), record_defaults=[S(""), S("")], use_quote_delim=False)
+    required = [np.zeros(0, np.int32), np.zeros(0, f32)]
+    F.case("DecodeCSV", records=S("1,2"), record_defaults=required)
+    for bad in ["x,1,y", "1,x,y", "1,2", "1,2,3,4", "", "1,2,a\"b", "1,2,\"a", "1,2,\"a\"b\"", "1\r,2,x", "99999999999,1,x", "1.5,1,x"]: F.case("DecodeCSV", records=S(bad), record_defaults=defaults)
+    for bad in [",1", "1,"]: F.case("DecodeCSV", records=S(bad), record_defaults=required)
+    F.case("DecodeCSV", records=S("1"), record_defaults=[i32(1, 2)])
+    raw = np.array([b"\1\2\3\4\5\6\7\x08\x09", b"ab", b""], object)
+    for t in [tf.uint8, tf.int16, tf.float32, tf.int64]:
+        for little in [True, False]: F.case("DecodePaddedRaw", input_bytes=raw, fixed_length=s32(8), out_type=t, little_endian=little)
+    F.case("DecodePaddedRaw", input_bytes=raw, fixed_length=s32(3), out_type=tf.int16)
+    F.case("DecodePaddedRaw", input_bytes=raw, fixed_length=s32(0), out_type=tf.uint8)
+    for a in [S("a", "bb", ""), np.array([["a", "bb"], ["c", ""]], object), numbers(F.rng(), np.int32, 3, 4), numbers(F.rng(), f64, 2), np.arange(60, dtype=np.uint8).reshape(2, 30), np.zeros((0, 3), f32), np.zeros((2, 0), f32), np.array(1, f32)]:
+        F.case("Fingerprint", data=a, method=np.array("farmhash64", object))
+    F.case("Fingerprint", data=S("a"), method=np.array("md5", object))
+
+
+@family
+def unicode(F):
+    text = np.array(["plain".encode(), "na\u00efve \u65e5\u672c \U0001f600".encode(), b"", b"a\xffb", b"\xe2\x82", b"\xe2\x82x", b"\xf0\x9f\x98", b"\xf0\x9f\x98\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x00\x1fb", b"\x80\x80", b"\xf0\x80\x80\x41", b"\xfe"], object)
+    utf16 = np.array([t.encode("utf-16-be") for t in ["plain", "\u65e5\U0001f600", ""]] + [b"\xd8\x3d\x00a", b"\xdc\x00", b"\x00", b"\x00a\xd8\x3d"], object)
+    utf32 = np.array([t.encode("utf-32-be") for t in ["plain", "\u65e5\U0001f600", ""]] + [b"\x00\x11\x00\x00", b"\x00\x00\xd8\x00", b"\x00\x00a"], object)
+    for errors in ["replace", "ignore", "strict"]:
+        for controls in [False, True]:
+            for source, encoding in [(text, "UTF-8"), (utf16, "UTF-16-BE"), (utf32, "UTF-32-BE"), (text, "US-ASCII"), (text, "ISO-8859-1")]:
+                args = dict(input_encoding=encoding, errors=errors, replacement_char=65533 if controls else 63, replace_control_characters=controls)
+                parts = [source] if errors != "strict" else [source[i:i + 1] for i in range(len(source))]
+                for part in parts:
+                    F.case("UnicodeDecodeWithOffsets", input=part, **args)
+                    if errors != "strict" or controls: F.case("UnicodeDecode", input=part, Tsplits=tf.int32, **args)
+                    for output in ["UTF-8", "UTF-16-BE", "UTF-32-BE"]:
+                        if errors != "strict" or output == "UTF-8": F.case("UnicodeTranscode", input=part, output_encoding=output, **args)
+    F.case("UnicodeTranscode", input=text.reshape(3, 5), input_encoding="utf8", output_encoding="UTF-8")
+    F.case("UnicodeTranscode", input=np.array([b"a\x00b\x00"], object), input_encoding="UTF-16LE", output_encoding="UTF-8")
+    points = i32(72, 105, 0x65e5, 0x1f600, 0xe9, 0, 0x10ffff)
+    for encoding in ["UTF-8", "UTF-16-BE", "UTF-32-BE"]:
+        for errors in ["replace", "ignore", "strict"]:
+            F.case("UnicodeEncode", input_values=points, input_splits=i64(0, 2, 2, 7), output_encoding=encoding, errors=errors)
+            F.case("UnicodeEncode", input_values=i32(97, 0x110000, -5, 98), input_splits=i32(0, 4), output_encoding=encoding, errors=errors)
+    F.case("UnicodeEncode", input_values=i32(97, 0xd800, 98), input_splits=i64(0, 3), output_encoding="UTF-8")
+    for bad in [i64(), i64(1, 7), i64(0, 9), i64(0, 5, 3, 7), i64(0, 3)]: F.case("UnicodeEncode", input_values=points, input_splits=bad, output_encoding="UTF-8")
+
+
+@family
+def crosses(F):
+    index = lambda *rows: np.array(rows, np.int64).reshape(-1, 2)
+    one = dict(indices=[index((0, 0), (1, 0), (1, 1)), index((0, 0), (0, 1), (1, 0))], values=[S("a", "b", "c"), i64(5, -6, 2**40)], shapes=[i64(2, 2), i64(2, 2)], dense_inputs=[np.array([["x", "y"], ["", "z"]], object), np.array([[7], [8]], np.int64)])
+    old = dict(num_buckets=0, hash_key=956888297470, out_type=tf.int64, internal_type=tf.int64)
+    F.case("SparseCross", **one, hashed_output=True, **old)
+    for buckets in [1, 10, 1000003]: F.case("SparseCross", **one, hashed_output=True, **{**old, "num_buckets": buckets})
+    F.case("SparseCross", **one, hashed_output=True, **{**old, "hash_key": -1})
+    strings = dict(one, values=[S("a", "b", "c"), S("d", "e", "f")], dense_inputs=[one["dense_inputs"][0]])
+    F.case("SparseCross", **strings, hashed_output=False, num_buckets=0, hash_key=0, out_type=tf.string, internal_type=tf.string)
+    F.case("SparseCross", **one, hashed_output=False, num_buckets=0, hash_key=0, out_type=tf.string, internal_type=tf.int64)
+    dense = dict(indices=[], values=[], shapes=[], dense_inputs=one["dense_inputs"])
+    F.case("SparseCross", **dense, hashed_output=True, **old)
+    bare = dict(one, dense_inputs=[])
+    gaps = dict(bare, indices=[index((0, 0), (2, 0)), index((0, 0), (1, 0), (2, 0))], values=[S("a", "b"), i64(1, 2, 3)], shapes=[i64(4, 1), i64(4, 1)])
+    F.case("SparseCross", **gaps, hashed_output=True, **old)
+    for wrong in [dict(indices=[index((0, 0)), one["indices"][1]]), dict(shapes=[i64(2, 2), i64(3, 2)]), dict(shapes=[i64(2), i64(2, 2)]), dict(values=[np.array([["a"]], object), one["values"][1]]), dict(indices=[np.zeros((3, 3), np.int64), one["indices"][1]])]:
+        F.case("SparseCross", **{**bare, **wrong}, hashed_output=True, **old)
+    F.case("SparseCross", **{**one, "dense_inputs": [S("a"), one["dense_inputs"][1]]}, hashed_output=True, **old)
+    F.case("SparseCross", **{**one, "dense_inputs": [np.array([["a"]], object), one["dense_inputs"][1]]}, hashed_output=True, **old)
+    for x in [one, strings, dense, gaps]:
+        F.case("SparseCrossV2", **x, sep=np.array("_&_", object))
+        for strong in [False, True]:
+            if strong and x is not gaps: continue  # TensorFlow 2.21 dies of dense columns hashed by key
+            for buckets in [0, 100]: F.case("SparseCrossHashed", **x, num_buckets=np.array(buckets, np.int64), strong_hash=np.array(strong), salt=i64(137, -2))
+    F.case("SparseCrossV2", **one, sep=S("a", "b"))
+
+
+@family
+def counts(F):
+    a, m = i32(1, 0, 5, 1, 1), np.array([[0, 2, 2], [1, 1, 9]], np.int64)
+    none = lambda t: np.zeros(0, t)
+    for t in [np.int32, np.int64, f32, f64]:
+        F.case("Bincount", arr=a, size=s32(4), weights=none(t))
+        F.case("Bincount", arr=a, size=s32(9), weights=numbers(F.rng(), t, 5))
+        for b in [False, True]:
+            F.case("DenseBincount", input=a, size=s32(4), weights=none(t), binary_output=b)
+            F.case("DenseBincount", input=m, size=np.array(4, np.int64), weights=none(t), binary_output=b)
+            F.case("DenseBincount", input=m, size=np.array(4, np.int64), weights=numbers(F.rng(), t, 2, 3), binary_output=b)
+            F.case("RaggedBincount", splits=i64(0, 2, 2, 5), values=a, size=s32(4), weights=none(t), binary_output=b)
+            F.case("RaggedBincount", splits=i64(0, 2, 2, 5), values=a.astype(np.int64), size=np.array(7, np.int64), weights=numbers(F.rng(), t, 5), binary_output=b)
+            F.case("SparseBincount", indices=i64(0, 1, 3, 4, 5)[:, None], values=a, dense_shape=i64(8), size=s32(7), weights=none(t), binary_output=b)
+            F.case("SparseBincount", indices=np.array([[0, 0], [0, 2], [2, 0], [2, 1], [2, 5]], np.int64), values=a, dense_shape=i64(3, 6), size=s32(7), weights=numbers(F.rng(), t, 5), binary_output=b)
+    F.case("Bincount", arr=i32(1, -1), size=s32(4), weights=none(f32))
+    F.case("Bincount", arr=a, size=s32(-1), weights=none(f32))
+    F.case("Bincount", arr=a, size=i32(3), weights=none(f32))
+    F.case("DenseBincount", input=i32(1, -1), size=s32(4), weights=none(f32))
+    for splits in [i64(1, 5), i64(0, 4), i64(0, 5)]: F.case("RaggedBincount", splits=splits, values=a, size=s32(4), weights=none(f32))
+    F.case("RaggedBincount", splits=i64(0, 2), values=i32(1, -2), size=s32(4), weights=none(f32))
+    limits = [dict(minlength=-1, maxlength=-1), dict(minlength=8, maxlength=-1), dict(minlength=-1, maxlength=2)]
+    for kw in limits:
+        for b in [False, True]:
+            for w in [none(f32), None]:
+                weigh = lambda *shape: w if w is not None else numbers(F.rng(), f32, *shape)
+                F.case("DenseCountSparseOutput", values=a, weights=weigh(5), binary_output=b, **kw)
+                F.case("DenseCountSparseOutput", values=m, weights=weigh(2, 3), binary_output=b, **kw)
+                F.case("SparseCountSparseOutput", indices=np.array([[0, 0], [0, 2], [2, 0], [2, 1], [2, 5]], np.int64), values=a, dense_shape=i64(3, 6), weights=weigh(5), binary_output=b, **kw)
+                F.case("SparseCountSparseOutput", indices=i64(0, 1, 3, 4, 5)[:, None], values=a, dense_shape=i64(8), weights=weigh(5), binary_output=b, **kw)
+                F.case("RaggedCountSparseOutput", splits=i64(0, 2, 2, 5), values=a, weights=weigh(5), binary_output=b, **kw)
+    kw = dict(binary_output=False)
+    F.case("DenseCountSparseOutput", values=s32(1), weights=none(f32), **kw)
+    F.case("DenseCountSparseOutput", values=a, weights=np.ones(3, f32), **kw)
+    F.case("SparseCountSparseOutput", indices=i64(0, 9)[:, None], values=i32(1, 2), dense_shape=i64(8), weights=none(f32), **kw)
+    F.case("SparseCountSparseOutput", indices=i64(0)[:, None], values=i32(1, 2), dense_shape=i64(8), weights=none(f32), **kw)
+    for splits in [i64(0), i64(1, 5), i64(0, 4)]: F.case("RaggedCountSparseOutput", splits=splits, values=a, weights=none(f32), **kw)
+
+
+@family
+def ragged(F):
+    for t in [np.int32, np.int64, f32, f64]:
+        v = lambda *x: np.array(x, t)
+        for a, b, d in [(v(0, 5, 8), v(3, 5, 12), np.array(1, t)), (np.array(2, t), v(9, 0), v(3, 3)), (np.array(0, t), np.array(4, t), np.array(2, t)), (v(5, 9), v(0, 0), v(-2, -4)), (v(0), v(3), v(0)), (v(0, 1), v(3), v(1)), (v(), v(), np.array(1, t))]:
+            F.case("RaggedRange", starts=a, limits=b, deltas=d)
+            F.case("RaggedRange", starts=a, limits=b, deltas=d, Tsplits=tf.int32)
+    F.case("RaggedRange", starts=np.zeros((1, 1), f32), limits=np.array(1, f32), deltas=np.array(1, f32))
+    F.case("RaggedRange", starts=np.array(0, f32), limits=np.array(1, f32), deltas=np.array(0.3, f32))
+    outer, inner, values = i64(0, 2, 2, 3), i64(0, 2, 5, 5), np.arange(10, dtype=f32).reshape(5, 2)
+    for i in [i32(0, 2), i64(2, 2, 0), s32([[0, 1], [2, 0]]), i32(), s32(0), i32(3), i32(-1), s32([[[1]], [[0]]])]:
+        F.case("RaggedGather", params_nested_splits=[inner], params_dense_values=values, indices=i, OUTPUT_RAGGED_RANK=1 + i.ndim - 1)
+        F.case("RaggedGather", params_nested_splits=[outer, inner], params_dense_values=S("a", "b", "c", "d", "e"), indices=i, OUTPUT_RAGGED_RANK=2 + i.ndim - 1)
+    for bad in [i64(0, 2, 9), i64(-1, 2), i64(0, 3, 2), i64()]: F.case("RaggedGather", params_nested_splits=[bad], params_dense_values=values, indices=i32(0), OUTPUT_RAGGED_RANK=1)
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:] or FAMILIES:
         F = Family(name)

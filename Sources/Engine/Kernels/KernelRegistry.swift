@@ -74,7 +74,13 @@ public struct KernelRegistry: Sendable {
     selectionKernels,
     tableKernels,
     stringKernels,
+    textKernels,
+    unicodeKernels,
     sparseKernels,
+    sparseTensorKernels,
+    crossKernels,
+    raggedKernels,
+    countingKernels,
     regexKernels,
     listKernels,
   ])

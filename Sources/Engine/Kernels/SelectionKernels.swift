@@ -3,9 +3,6 @@ internal import CKernels
 internal import Tensors
 
 let selectionKernels: [KernelDefinition] = [
-  typed("DenseBincount", by: 2) { node throws(GraphError) in
-    DenseBincount(binary: try node.bool("binary_output", default: false))
-  },
   KernelDefinition("TopK") { node throws(GraphError) in
     let kernel = TopK(k: try node.int("k"), indexType: .int32)
     return { frame throws(RunError) in try kernel.run(as: frame.input(0).dtype, &frame, "TopK") }
@@ -310,37 +307,6 @@ private func unique(_ op: String) -> KernelDefinition {
     let hasAxis = op.hasSuffix("V2")
     let counts = op.contains("Counts")
     return { frame throws(RunError) in try frame.unique(type, hasAxis: hasAxis, counts: counts) }
-  }
-}
-
-/// How often each number below `size` stands in the input, or the sum of the weights that stand beside it.
-private struct DenseBincount: TypedKernel {
-  let binary: Bool
-
-  func run<T: Scalar>(_ type: T.Type, _ frame: inout Frame) throws(RunError) {
-    let (x, weights) = (frame.input(0), frame.input(2))
-    let size = try frame.scalar(1, "size")
-    guard size >= 0 else { throw .invalidArgument("size (\(size)) must be non-negative") }
-    guard x.shape.rank <= 2 else { throw .invalidArgument("Shape must be at most rank 2 but is rank \(x.shape.rank)") }
-    guard weights.count == 0 || weights.shape == x.shape else {
-      throw .invalidArgument("`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights equal to 1. Received \(weights.shape)")
-    }
-    let row = x.shape.rank == 2 ? x.shape[1] : x.count
-    var dims = Dims()
-    if x.shape.rank == 2 { try dims.append(x.shape[0]) }
-    try dims.append(size)
-    var out = try frame.output(0, T.dtype, try Shape(checking: dims))
-    unsafe frame.zero(out)
-    let weight = weights.span(of: T.self)
-    var bins = out.mutableSpan(of: T.self)
-    for i in 0..<x.count {
-      let value = try x.integer(at: i)
-      guard value >= 0 else { throw .invalidArgument("Input arr must be non-negative!") }
-      guard value < size else { continue }
-      let bin = x.shape.rank == 2 ? i / row * size + value : value
-      let step = weights.count == 0 ? 1 : weight[i].double
-      bins[bin] = T(nearest: binary ? 1 : bins[bin].double + step)
-    }
   }
 }
 

@@ -374,13 +374,21 @@ extension Frame {
       // A row of the output takes a string's bytes.
       let to = unsafe out.base + i * length
       if let from = unsafe x.ref(i).base { unsafe to.copyMemory(from: from, byteCount: length) }
-      guard !isLittle, size > 1 else { continue }
-      for k in stride(from: 0, to: length, by: size) {
-        for j in 0..<(size / 2) {
-          let (a, b) = unsafe (to.load(fromByteOffset: k + j, as: UInt8.self), to.load(fromByteOffset: k + size - 1 - j, as: UInt8.self))
-          unsafe to.storeBytes(of: b, toByteOffset: k + j, as: UInt8.self)
-          unsafe to.storeBytes(of: a, toByteOffset: k + size - 1 - j, as: UInt8.self)
-        }
+    }
+    if !isLittle { unsafe out.swapBytes() }
+  }
+}
+
+extension Value {
+  /// Turns the bytes of every element round. Only for a value that was just allocated.
+  @unsafe func swapBytes() {
+    let size = dtype.size
+    for k in stride(from: 0, to: byteCount, by: size) {
+      for j in 0..<(size / 2) {
+        // Both are bytes of the element at `k`.
+        let (a, b) = unsafe (base.load(fromByteOffset: k + j, as: UInt8.self), base.load(fromByteOffset: k + size - 1 - j, as: UInt8.self))
+        unsafe base.storeBytes(of: b, toByteOffset: k + j, as: UInt8.self)
+        unsafe base.storeBytes(of: a, toByteOffset: k + size - 1 - j, as: UInt8.self)
       }
     }
   }

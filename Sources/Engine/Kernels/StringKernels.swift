@@ -157,7 +157,7 @@ extension StringRef {
 }
 
 /// ASCII white space, as C's `isspace` knows it.
-private func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte >= 9 && byte <= 13 }
+func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte >= 9 && byte <= 13 }
 
 extension RawSpan {
   /// The number of UTF-8 characters: bytes that do not continue one.
@@ -200,7 +200,7 @@ private func casing(
 // MARK: Joining
 
 extension [UInt8] {
-  fileprivate mutating func append(_ span: RawSpan) { unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) } }
+  mutating func append(_ span: RawSpan) { unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) } }
 }
 
 extension Frame {
@@ -475,34 +475,41 @@ extension Frame {
     let x = try strings(0)
     let out = try output(0, type, x.shape)
     for i in 0..<x.count {
-      let text = unsafe String(decoding: x.ref(i).stripped.buffer, as: UTF8.self)
-      func bad() -> RunError {
-        .invalidArgument("StringToNumberOp could not correctly convert string: \(x.text(at: i))")
-      }
-      switch type {
-      case .float, .double:
-        // Swift's numbers are C's without white space; a plain "+5" and "inf" are both.
-        guard let value = Double(text) else { throw bad() }
-        // `i` is within the output.
-        if type == .double { unsafe out.pointer(Double.self)[i] = value } else {
-          guard let narrow = Float(text) else { throw bad() }
-          unsafe out.pointer(Float.self)[i] = narrow
-        }
-      case .int32:
-        guard let value = Int32(text) else { throw bad() }
-        out.set(i, Int(value))
-      case .int64:
-        guard let value = Int(text) else { throw bad() }
-        out.set(i, value)
-      case .uint32:
-        guard let value = UInt32(text) else { throw bad() }
-        out.set(i, Int(value))
-      case .uint64:
-        guard let value = UInt64(text) else { throw bad() }
-        unsafe out.pointer(UInt64.self)[i] = value
-      default: throw unsupported("StringToNumber", type)
+      guard try unsafe out.parse(x.ref(i), at: i) else {
+        throw .invalidArgument("StringToNumberOp could not correctly convert string: \(x.text(at: i))")
       }
     }
+  }
+}
+
+extension Value {
+  /// Writes the number a text stands for, white space around it or not; `false` when it is no number of the value's type.
+  @unsafe func parse(_ text: StringRef, at i: Int) throws(RunError) -> Bool {
+    precondition(i >= 0 && i < count)
+    let text = unsafe String(decoding: text.stripped.buffer, as: UTF8.self)
+    switch dtype {
+    // Swift's numbers are C's without white space; a plain "+5" and "inf" are both. `i` is within the value.
+    case .float:
+      guard let value = Float(text) else { return false }
+      unsafe pointer(Float.self)[i] = value
+    case .double:
+      guard let value = Double(text) else { return false }
+      unsafe pointer(Double.self)[i] = value
+    case .int32:
+      guard let value = Int32(text) else { return false }
+      set(i, Int(value))
+    case .int64:
+      guard let value = Int(text) else { return false }
+      set(i, value)
+    case .uint32:
+      guard let value = UInt32(text) else { return false }
+      set(i, Int(value))
+    case .uint64:
+      guard let value = UInt64(text) else { return false }
+      unsafe pointer(UInt64.self)[i] = value
+    default: throw unsupported("a number from text", dtype)
+    }
+    return true
   }
 }
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 @Suite struct GoldenTests {
-  static let families = ["elementwise", "reductions", "shapes", "arrays", "gathers", "examples", "selections", "strings", "sparse", "regexes"]
+  static let families = ["elementwise", "reductions", "shapes", "arrays", "gathers", "examples", "selections", "strings", "sparse", "sparse_tensors", "regexes", "texts", "unicode", "crosses", "counts", "ragged"]
 
   /// The differences, each op's first few.
   private func report(_ family: String, _ feeding: Golden.Feeding) throws -> [String] {

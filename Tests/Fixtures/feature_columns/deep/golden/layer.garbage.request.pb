@@ -1,0 +1,5 @@
+
+
+deeplayer
+inputsB
+no Example

@@ -1,0 +1,5 @@
+
+
+deepserving_default
+inputsB
+no Example

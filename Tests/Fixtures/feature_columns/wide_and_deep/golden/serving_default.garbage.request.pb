@@ -1,0 +1,5 @@
+
+ 
+wide_and_deepserving_default
+inputsB
+no Example

@@ -1,0 +1,4 @@
+
+ 
+vectorizationserving_default4
+text,BThe quick dogBlazy, lazy FOX!

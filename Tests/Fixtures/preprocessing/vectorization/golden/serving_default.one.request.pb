@@ -1,0 +1,4 @@
+
+ 
+vectorizationserving_default
+textBfox
