@@ -61,6 +61,7 @@ final class MetricsPage: Sendable {
     }
 
     func writable(_ stream: HTTPStream) {
+      let bytes = bytes
       while at < bytes.count {
         let count = min(Reader.pieceBytes, bytes.count - at)
         var piece = ByteBuffer()
