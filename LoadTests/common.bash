@@ -2,11 +2,13 @@
 # interleaved rounds because machines change speed within seconds.
 #
 # Rows are "layout server value rate"; `table` turns them into medians with ratios to the row named in its first argument.
+# Load comes from h2load and from our own generator, `GENERATORS="h2load rpc-load"`; layouts driven by the second are marked.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 peers=${PEERS:-$HOME/.cache/martlet-peers}
 port=${PORT:-18700}
 rounds=${ROUNDS:-7}
+generators=${GENERATORS:-h2load rpc-load}
 path=/tensorflow.serving.PredictionService/Predict
 work=$(mktemp -d)
 servers=()
@@ -29,6 +31,7 @@ build() {
 
 # The five bytes before a message, then the message.
 frame() { # message file
+  message=$1
   printf '\0'
   printf "%08x" "$(stat -c %s "$1")" | sed 's/../\\x&/g' | xargs -0 printf '%b'
   cat "$1"
@@ -73,19 +76,49 @@ h2() { # calls layout scheme: h2load's report
     -H content-type:application/grpc "${3:-http}://127.0.0.1:$port$path"
 }
 
-# One burst against a server: a row with CPU microseconds per call.
+# Our own generator, likewise; further arguments are its options.
+rpc() { # layout scheme options...
+  local tls=()
+  [ "$2" = https ] && tls=(--tls --ca="$work/cert.pem" --server-name=localhost)
+  timeout 120 taskset -c 1 "$bin/rpc-load" --target="127.0.0.1:$port" --path=$path --body="$message" --connections="${1%x*}" \
+    --streams="${1#*x}" "${tls[@]}" "${@:3}"
+}
+
+# One burst against a server: a row with CPU microseconds per call for each generator.
 burst() { # label layout calls scheme command...
-  local label=$1 layout=$2 calls=$3 scheme=$4 before after
+  local label=$1 layout=$2 calls=$3 scheme=$4 generator before after rate mark
   shift 4
-  start "$@"
-  h2 $((calls / 20 + 200)) "$layout" "$scheme" >/dev/null
-  before=$(cpu_ns "$server" "$label")
-  h2 "$calls" "$layout" "$scheme" >"$work/report"
-  after=$(cpu_ns "$server" "$label")
-  stop
-  grep -q " $calls succeeded" "$work/report" || { echo "$label: not every call succeeded" >&2; cat "$work/report" >&2; exit 1; }
-  awk -v l="$label" -v s="$layout" -v ns=$((after - before)) -v n="$calls" -v r="$(awk '/finished in/{print $4}' "$work/report")" \
-    'BEGIN { printf "%s %s %.3f %s\n", s, l, ns / 1000 / n, r }' >>"$work/rows"
+  for generator in $generators; do
+    start "$@"
+    case $generator in
+      h2load)
+        mark=
+        h2 $((calls / 20 + 200)) "$layout" "$scheme" >/dev/null
+        before=$(cpu_ns "$server" "$label")
+        h2 "$calls" "$layout" "$scheme" >"$work/report"
+        after=$(cpu_ns "$server" "$label")
+        grep -q " $calls succeeded" "$work/report" || failed "$label"
+        rate=$(awk '/finished in/{print $4}' "$work/report")
+        ;;
+      rpc-load)
+        mark=,rpc-load
+        rpc "$layout" "$scheme" --calls=$((calls / 20 + 200)) >/dev/null
+        before=$(cpu_ns "$server" "$label")
+        rpc "$layout" "$scheme" --calls="$calls" >"$work/report" || failed "$label"
+        after=$(cpu_ns "$server" "$label")
+        rate=$(sed 's/.*per_second=\([0-9]*\).*/\1/' "$work/report")
+        ;;
+    esac
+    stop
+    awk -v l="$label" -v s="$layout$mark" -v ns=$((after - before)) -v n="$calls" -v r="$rate" \
+      'BEGIN { printf "%s %s %.3f %s\n", s, l, ns / 1000 / n, r }' >>"$work/rows"
+  done
+}
+
+failed() {
+  echo "$1: not every call succeeded" >&2
+  cat "$work/report" >&2
+  exit 1
 }
 
 # What the kernel takes for as many bytes: see Sources/echo-server.
@@ -139,17 +172,18 @@ table() { # base bars...
       flush()
       split(bars, list, " ")
       for (i in list) { split(list[i], pair, "="); bar[pair[1]] = pair[2] }
-      printf "%-8s %-12s %10s %19s %10s %9s\n", "layout", "server", "CPU us", "least..most", "calls/s", "x " base
+      printf "%-14s %-12s %10s %19s %10s %9s\n", "layout", "server", "CPU us", "least..most", "calls/s", "x " base
       for (i = 1; i <= count; i++) {
         l = layouts[i]; best = 0
         k = split(names[l], name, " ")
         for (j = 1; j <= k; j++) {
           key = l SUBSEP name[j]
-          printf "%-8s %-12s %10.2f %9.2f..%-8.2f %10.0f %9.2f\n", l, name[j], median[key], low[key], high[key], per[key], median[key] / median[l, base]
+          printf "%-14s %-12s %10.2f %9.2f..%-8.2f %10.0f %9.2f\n", l, name[j], median[key], low[key], high[key], per[key], median[key] / median[l, base]
           if (name[j] ~ /^grpc/ && (!best || median[key] < best)) best = median[key]
         }
-        if ((l in bar) && best)
-          printf "%-8s gRPC C++ at its best takes %.2f times as much; wanted: at least %s  %s\n", l, best / median[l, base], bar[l], (best / median[l, base] >= bar[l] ? "reached" : "MISSED")
+        plain = l; sub(/,.*/, "", plain)
+        if ((plain in bar) && best)
+          printf "%-14s gRPC C++ at its best takes %.2f times as much; wanted: at least %s  %s\n", l, best / median[l, base], bar[plain], (best / median[l, base] >= bar[plain] ? "reached" : "MISSED")
       }
     }'
 }

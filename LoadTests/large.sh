@@ -9,7 +9,7 @@
 # Wanted: at most a quarter of gRPC C++.
 set -euo pipefail
 source "$(dirname "$0")/common.bash"
-bin=$(build noop-server echo-server)
+bin=$(build noop-server echo-server rpc-load)
 ours=("$bin/noop-server" --port="$port")
 frame "${BODY:-$peers/zoo/ref/mobilenet_v2.request.pb}" >"$work/body"
 tap "${ours[@]}"

@@ -9,7 +9,7 @@
 # Wanted: at most a fifth of gRPC C++ at 64 in flight, at most half at one. PEERS names the folder with the gRPC servers.
 set -euo pipefail
 source "$(dirname "$0")/common.bash"
-bin=$(build noop-server echo-server)
+bin=$(build noop-server echo-server rpc-load)
 ours=("$bin/noop-server" --port="$port")
 frame "${BODY:-$peers/zoo/ref/half_plus_two.request.pb}" >"$work/body"
 

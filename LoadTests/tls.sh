@@ -7,7 +7,7 @@
 set -euo pipefail
 source "$(dirname "$0")/common.bash"
 need openssl "apt-get install openssl"
-bin=$(build noop-server)
+bin=$(build noop-server rpc-load)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
 frame "${BODY:-$peers/zoo/ref/half_plus_two.request.pb}" >"$work/body"

@@ -1,5 +1,5 @@
 // A gRPC server that answers Predict with the same bytes each time: what the transport costs, and nothing else.
-//   noop-server [--port=N] [--loops=N] [--response-bytes=N] [--certificate=FILE --key=FILE]
+//   noop-server [--port=N] [--loops=N] [--response-bytes=N] [--certificate=FILE --key=FILE] [--chore-microseconds=N]
 import Glibc
 import HTTP
 import RPC
@@ -39,6 +39,8 @@ methods.register(
   Constant(size == predict.count ? predict : [UInt8](repeating: 7, count: size)))
 var configuration = RPCServer.Configuration(host: "127.0.0.1", port: option("port", 0))
 configuration.http.loops = option("loops", 1)
+configuration.http.limits.choreMicrosecondsPerTurn = option(
+  "chore-microseconds", configuration.http.limits.choreMicrosecondsPerTurn)
 if let certificate = text("certificate"), let key = text("key") {
   configuration.http.tls = try CertificateStore.server(certificateFile: certificate, keyFile: key)
 }

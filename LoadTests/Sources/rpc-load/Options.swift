@@ -16,6 +16,8 @@ struct Options {
   var seconds = 5.0
   var warmup = 1.0
   var rate: Double?
+  /// How many, instead of for how long.
+  var calls: Int?
   var call = CallOptions()
   var configuration = Channel.Configuration()
 
@@ -40,6 +42,7 @@ struct Options {
       case "--seconds": seconds = try number()
       case "--warmup": warmup = try number()
       case "--rate": rate = try number()
+      case "--calls": calls = max(1, Int(try number()))
       case "--timeout": call.timeout = .milliseconds(Int(try number() * 1000))
       case "--tls": usesTLS = true
       case "--ca": ca = value
@@ -53,6 +56,7 @@ struct Options {
       configuration.tls = try CertificateStore.client(trustedRootsFile: ca, certificateFile: cert, keyFile: key)
     }
     loops = min(loops, connections)
+    if calls != nil, rate != nil { throw OptionError(description: "--calls is for a closed loop, --rate for an open one") }
     if target.isEmpty || path.isEmpty { throw OptionError(description: "--target and --path are needed") }
   }
 
