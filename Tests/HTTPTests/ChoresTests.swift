@@ -64,6 +64,20 @@ private final class Task: Chore {
     #expect(names(&chores).prefix(7) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"])
   }
 
+  @Test func `a peer's messages are done one after the other, and other peers' between their parts`() {
+    var chores = Chores(shareMicroseconds: 1, handshakesMax: 10)
+    for name in ["a0", "a1", "a2"] { _ = chores.append(Task(name), .message, for: "a") }
+    _ = chores.append(Task("b0"), .message, for: "b")
+    var left = ["a0": 3, "a1": 2, "a2": 1, "b0": 2], order: [String] = []
+    while let next = chores.next() {
+      let name = (next.chore as! Task).name
+      order.append(name)
+      left[name]! -= 1
+      if left[name]! > 0 { chores.putBack(next) }
+    }
+    #expect(order == ["a0", "b0", "a0", "b0", "a0", "a1", "a1", "a2"] && chores.isEmpty)
+  }
+
   @Test func `kinds take turns, and what has begun is not behind all that has not`() {
     var chores = Chores(shareMicroseconds: 1, handshakesMax: 1000)
     for i in 0..<50 { _ = chores.append(Task("new \(i)"), .handshake, for: "a") }
@@ -99,7 +113,11 @@ private final class Task: Chore {
     var queue = FairQueue<Int>()
     var model: [(peer: String, items: [Int])] = []
     for i in 0..<500 {
-      switch random(5) {
+      switch random(6) {
+      case 5:
+        guard let next = queue.removeNext() else { break }
+        queue.putBack(next.element, for: next.peer)
+        model.append(model.removeFirst())
       case 0...2:
         let peer = "\(random(6))"
         queue.append(i, for: peer)

@@ -79,6 +79,12 @@ struct Chores {
     return loser
   }
 
+  /// There is more to do: before anything else of its peer's, so that little is half done at a time.
+  mutating func putBack(_ next: Next) {
+    queues[next.kind.rawValue].putBack(next.chore, for: next.peer)
+    count += 1
+  }
+
   mutating func removeAll() {
     queues = [FairQueue<any Chore>](repeating: FairQueue(), count: Kind.allCases.count)
     count = 0

@@ -284,7 +284,7 @@ extension EventLoop {
 
   private func doChores() {
     while let next = chores.next() {
-      if charged({ next.chore.doPart() }) { _ = chores.append(next.chore, next.kind, for: next.peer) }
+      if charged({ next.chore.doPart() }) { chores.putBack(next) }
     }
     if !dirty.isEmpty { flushDirty() }
   }

@@ -9,8 +9,15 @@ struct FairQueue<Element> {
   var isEmpty: Bool { count == 0 }
 
   mutating func append(_ element: Element, for peer: String) {
-    if lines[peer] == nil { circle.items.append(peer) }
-    lines[peer, default: Line()].items.append(element)
+    if lines[peer] == nil { circle.append(peer) }
+    lines[peer, default: Line()].append(element)
+    count += 1
+  }
+
+  /// Puts what was next back to the front of its line; the other peers come first all the same.
+  mutating func putBack(_ element: Element, for peer: String) {
+    if lines[peer] == nil { circle.append(peer) }
+    lines[peer, default: Line()].putBack(element)
     count += 1
   }
 
@@ -19,7 +26,7 @@ struct FairQueue<Element> {
     if count == 0 { return nil }
     guard let peer = circle.removeFirst(), let element = lines[peer]?.removeFirst() else { return nil }
     count -= 1
-    if lines[peer]!.count == 0 { lines[peer] = nil } else { circle.items.append(peer) }
+    if lines[peer]!.count == 0 { lines[peer] = nil } else { circle.append(peer) }
     return (peer, element)
   }
 
@@ -29,15 +36,26 @@ struct FairQueue<Element> {
     guard let (longest, line) = lines.max(by: { $0.value.count < $1.value.count }), line.count > 1 + (lines[peer]?.count ?? 0)
     else { return nil }
     count -= 1
-    return lines[longest]!.items.removeLast()
+    return lines[longest]!.removeLast()
   }
 }
 
 /// First in, first out; the places of those that have gone are given back in bulk.
 private struct Line<Item> {
-  var items: [Item?] = []
+  private var items: [Item?] = []
   private var first = 0
   var count: Int { items.count - first }
+
+  mutating func append(_ item: Item) { items.append(item) }
+
+  mutating func putBack(_ item: Item) {
+    if first == 0 { return items.insert(item, at: 0) }
+    first -= 1
+    items[first] = item
+  }
+
+  /// - Precondition: it is not empty.
+  mutating func removeLast() -> Item? { items.removeLast() }
 
   mutating func removeFirst() -> Item? {
     guard first < items.count else { return nil }
