@@ -32,6 +32,7 @@ let package = Package(
     .library(name: "MartletClient", targets: ["Client"]),
     .library(name: "MartletTransport", targets: ["HTTP", "RPC"]),
     .library(name: "MartletWire", targets: ["Wire", "Messages", "Tensors"]),
+    .library(name: "MartletJSON", targets: ["JSON", "Tensors"]),
     .library(name: "MartletKernels", targets: ["CKernels"]),
     .library(name: "MartletEngine", targets: ["Engine", "Formats"]),
   ],
@@ -60,6 +61,8 @@ let package = Package(
       name: "Schemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       swiftSettings: [.swiftLanguageMode(.v6)]),
 
+    .target(name: "JSON", dependencies: ["Tensors", "Wire", "CKernels"], swiftSettings: swift),
+
     // Models: bytes on disk become a slot.
     .target(
       name: "Engine", dependencies: ["Tensors", "Messages", "Wire", "CKernels", "Telemetry"], swiftSettings: swift),
@@ -77,7 +80,9 @@ let package = Package(
     .target(name: "RPC", dependencies: ["HTTP", "Telemetry"], swiftSettings: loopConfined),
     .target(
       name: "Serving",
-      dependencies: ["RPC", "HTTP", "Messages", "Wire", "Records", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads"],
+      dependencies: [
+        "RPC", "HTTP", "JSON", "Messages", "Wire", "Records", "Tensors", "Schemas", "Catalog", "Engine", "Telemetry", "Threads",
+      ],
       swiftSettings: loopConfined),
     .target(name: "Client", dependencies: ["RPC", "HTTP", "Messages", "Wire", "Tensors"], swiftSettings: swift),
 
@@ -119,6 +124,9 @@ let package = Package(
     .testTarget(
       name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
       swiftSettings: swift),
+    .testTarget(
+      name: "JSONTests", dependencies: ["JSON", "Tensors", "Wire", "CKernels", "FuzzEntries"],
+      exclude: ["make_numbers.py", "make_syntax_cases.cc", "numbers.jsonl", "syntax_cases.jsonl"], swiftSettings: swift),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"],
       exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"],

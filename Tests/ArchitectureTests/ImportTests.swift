@@ -10,6 +10,7 @@ private let arrows: [String: Set<String>] = [
   "Wire": [],
   "Records": ["CLinux"],
   "Messages": ["Wire", "Tensors"],
+  "JSON": ["Tensors", "Wire", "CKernels", "Glibc"],
   "Schemas": ["SwiftProtobuf", "Foundation", "FoundationEssentials"],
   "Engine": ["Tensors", "Messages", "Wire", "CKernels", "Telemetry", "Synchronization", "Glibc"],
   "Formats": ["Engine", "Messages", "Wire", "Records", "Tensors", "Schemas", "CLinux", "CKernels", "Synchronization", "Glibc", "Foundation", "SwiftProtobuf"],
@@ -17,7 +18,7 @@ private let arrows: [String: Set<String>] = [
   "Lifecycle": ["Catalog", "Formats", "Engine", "Schemas", "Telemetry", "CLinux", "Threads", "Synchronization", "Glibc"],
   "HTTP": ["CNGHTTP2", "COpenSSL", "CZlib", "CLinux", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "RPC": ["HTTP", "Telemetry", "Synchronization", "Glibc"],
-  "Serving": ["RPC", "HTTP", "Messages", "Wire", "Records", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
+  "Serving": ["RPC", "HTTP", "JSON", "Messages", "Wire", "Records", "Tensors", "Schemas", "SwiftProtobuf", "Catalog", "Engine", "Telemetry", "Threads", "Synchronization", "Glibc"],
   "Client": ["RPC", "HTTP", "Messages", "Wire", "Tensors", "Synchronization", "Glibc"],
 ]
 

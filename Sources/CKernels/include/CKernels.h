@@ -4,6 +4,7 @@
 #include "convolution.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "json.h"
 #include "pooling.h"
 #include "resize.h"
 #include "window.h"

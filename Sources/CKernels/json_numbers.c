@@ -1,0 +1,1298 @@
+// Numbers in JSON text, straight into tensors, correctly rounded.
+//
+// Two passes over a piece of the text that stays in the nearest cache: the first finds where numbers end, 64 bytes at a time,
+// the second turns each number's digits into one integer, 16 or 32 bytes at a time. No pass looks at a byte by itself, and
+// one number's work does not wait for another's: only where numbers end is passed on, and that is known beforehand.
+//
+// What lies between numbers repeats itself, so it is compared with what was seen before and not read again.
+#include "json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json_powers.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t load64(const uint8_t *p) {
+  uint64_t x;
+  memcpy(&x, p, 8);
+  return x;
+}
+
+INLINE bool is_digit(uint8_t c) { return (uint8_t)(c - '0') <= 9; }
+
+// MARK: Decimal to binary
+
+/// A decimal number: its digits as an integer, times a power of ten.
+struct decimal {
+  uint64_t digits;
+  int32_t exponent;
+  bool is_negative;
+  /// Neither fraction nor exponent.
+  bool is_integer;
+};
+
+/// Exactly representable.
+static const double exact_powers[23] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
+/// The nearest float, by way of a double that is off by less than four of its last places: rounding that once more is right
+/// unless it lies so close to the middle of two floats. Returns whether it does not.
+INLINE bool nearest_float(struct decimal number, float *out) {
+  if (UNLIKELY(number.exponent < NEAR_LOWEST || number.exponent > NEAR_HIGHEST || number.digits >> 63)) return false;
+  double value = (double)(int64_t)number.digits * near_head[number.exponent - NEAR_LOWEST];
+  uint64_t bits;
+  memcpy(&bits, &value, 8);
+  // The 29 bits that a float does not have, and the middle at one half of their range.
+  if (UNLIKELY((bits & 0x1fffffff) - 0x0ffffffc <= 8)) return false;
+  // Between the smallest normal float and the largest, or zero.
+  if (UNLIKELY((bits - 0x3810000000000000 >= 0x47efffffe0000000 - 0x3810000000000000) & (number.digits != 0))) return false;
+  bits |= (uint64_t)number.is_negative << 63;
+  memcpy(&value, &bits, 8);
+  *out = (float)value;
+  return true;
+}
+
+/// The nearest double: exact arithmetic where that suffices (Clinger), else 128 bits of the power (Eisel and Lemire).
+/// Returns false when even those do not tell.
+INLINE bool nearest_double(struct decimal number, bool is_short, double *out) {
+  uint64_t digits = number.digits;
+  if (is_short && LIKELY((digits <= 1ull << 53) & (number.exponent <= 0) & (number.exponent >= -22))) {
+    double result = (double)(int64_t)digits / exact_powers[-number.exponent];
+    uint64_t bits;
+    memcpy(&bits, &result, 8);
+    bits |= (uint64_t)number.is_negative << 63;
+    memcpy(out, &bits, 8);
+    return true;
+  }
+  if (digits == 0) {
+    *out = number.is_negative ? -0.0 : 0.0;
+    return true;
+  }
+  if (number.exponent < POWERS_LOWEST || number.exponent > POWERS_HIGHEST) return false;
+  const uint64_t *power = powers_of_ten[number.exponent - POWERS_LOWEST];
+  int zeros = __builtin_clzll(digits);
+  digits <<= zeros;
+  uint64_t exponent = (uint64_t)(((217706 * (int64_t)number.exponent) >> 16) + 64 + 1023) - (uint64_t)zeros;
+  unsigned __int128 product = (unsigned __int128)digits * power[0];
+  uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
+  if (UNLIKELY((high & 0x1ff) == 0x1ff && low + digits < digits)) {
+    // The half of the power that was left out may matter.
+    unsigned __int128 rest = (unsigned __int128)digits * power[1];
+    uint64_t rest_high = (uint64_t)(rest >> 64), rest_low = (uint64_t)rest;
+    uint64_t merged = low + rest_high;
+    if (merged < low) high++;
+    if ((high & 0x1ff) == 0x1ff && merged + 1 == 0 && rest_low + digits < digits) return false;
+    low = merged;
+  }
+  uint64_t top = high >> 63;
+  uint64_t mantissa = high >> (top + 9);
+  exponent -= 1 ^ top;
+  if (UNLIKELY(low == 0 && (high & 0x1ff) == 0 && (mantissa & 3) == 1)) return false;
+  mantissa = (mantissa + (mantissa & 1)) >> 1;
+  if (mantissa >> 53) {
+    mantissa >>= 1;
+    exponent++;
+  }
+  if (UNLIKELY(exponent - 1 >= 0x7fe)) return false;
+  uint64_t bits = exponent << 52 | (mantissa & 0xfffffffffffff) | (uint64_t)number.is_negative << 63;
+  memcpy(out, &bits, 8);
+  return true;
+}
+
+// MARK: One number, with care
+
+/// A number as strtod wants it, on the stack if it is not absurdly long. Its readers are exact, whatever it is.
+static double exactly(const uint8_t *text, size_t count, bool single) {
+  char room[512], *copy = count < sizeof room ? room : malloc(count + 1);
+  if (!copy) return NAN;
+  memcpy(copy, text, count);
+  copy[count] = 0;
+  // The locale is never set, so the point is a point.
+  double result = single ? (double)strtof(copy, NULL) : strtod(copy, NULL);
+  if (copy != room) free(copy);
+  return result;
+}
+
+/// Reads what JSON's grammar calls a number, and its value as far as 19 digits tell it: `is_whole` if they are all of them.
+INLINE struct ck_json_number scan(const uint8_t *text, size_t count, struct decimal *value, bool *is_whole) {
+  struct ck_json_number number = {.fault = CK_JSON_VALID};
+  const uint8_t *p = text, *end = text + count;
+  uint64_t digits = 0;
+  int64_t exponent = 0;
+  int significant = 0;
+  bool whole = true;
+  if (p < end && *p == '-') number.is_negative = true, p++;
+  if (p == end || !is_digit(*p)) {
+    number.fault = CK_JSON_INVALID;
+    number.count = (size_t)(p - text);
+    return number;
+  }
+  if (*p == '0') {
+    p++;
+  } else {
+    for (; p < end && is_digit(*p); p++) {
+      if (significant < 19) {
+        digits = digits * 10 + (*p - '0');
+        significant++;
+      } else if (significant == 19 && digits <= (UINT64_MAX - (*p - '0')) / 10 && (p + 1 == end || !is_digit(p[1])) &&
+                 (p + 1 == end || (p[1] != '.' && (p[1] | 0x20) != 'e'))) {
+        // An integer of twenty digits may still fit.
+        digits = digits * 10 + (*p - '0');
+        significant++;
+      } else {
+        exponent++;
+        whole = false;
+        significant = 21;
+      }
+    }
+  }
+  number.is_integer = true;
+  if (p < end && *p == '.') {
+    number.is_integer = false;
+    const uint8_t *first = ++p;
+    for (; p < end && is_digit(*p); p++) {
+      if (significant < 19) {
+        digits = digits * 10 + (*p - '0');
+        if (digits) significant++;
+        exponent--;
+      } else if (*p != '0') {
+        whole = false;
+      }
+    }
+    if (p == first) {
+      number.fault = CK_JSON_NO_FRACTION;
+      number.count = (size_t)(p - text);
+      return number;
+    }
+  }
+  if (p < end && (*p | 0x20) == 'e') {
+    number.is_integer = false;
+    bool down = false;
+    int64_t power = 0;
+    p++;
+    if (p < end && (*p == '+' || *p == '-')) down = *p++ == '-';
+    const uint8_t *first = p;
+    for (; p < end && is_digit(*p); p++)
+      if (power < 1 << 20) power = power * 10 + (*p - '0');
+    if (p == first) {
+      number.fault = CK_JSON_NO_EXPONENT;
+      number.count = (size_t)(p - text);
+      return number;
+    }
+    exponent += down ? -power : power;
+  }
+  number.count = (size_t)(p - text);
+  if (UNLIKELY(exponent + significant > 306 && isinf(exactly(text, number.count, false)))) {
+    number.fault = CK_JSON_TOO_BIG;
+    number.count = 0;
+    return number;
+  }
+  number.is_integer = number.is_integer && whole;
+  number.magnitude = number.is_integer ? digits : 0;
+  value->digits = digits;
+  value->exponent = exponent < -100000 ? -100000 : exponent > 100000 ? 100000 : (int32_t)exponent;
+  value->is_negative = number.is_negative;
+  value->is_integer = number.is_integer;
+  *is_whole = whole;
+  return number;
+}
+
+struct ck_json_number ck_json_scan(const uint8_t *text, size_t count) {
+  struct decimal value;
+  bool is_whole;
+  return scan(text, count, &value, &is_whole);
+}
+
+double ck_json_double(const uint8_t *text, size_t count) {
+  struct decimal value = {0};
+  bool is_whole;
+  double result;
+  scan(text, count, &value, &is_whole);
+  if (is_whole && nearest_double(value, true, &result)) return result;
+  return exactly(text, count, false);
+}
+
+float ck_json_float(const uint8_t *text, size_t count) {
+  struct decimal value = {0};
+  bool is_whole;
+  float result;
+  scan(text, count, &value, &is_whole);
+  if (is_whole && value.digits >> 63 == 0 && nearest_float(value, &result)) return result;
+  return (float)exactly(text, count, true);
+}
+
+// MARK: Into a tensor
+
+/// Stores a number; false when its type does not take it, or only with loss.
+INLINE bool store(struct decimal number, enum ck_json_type type, const uint8_t *text, size_t count, void *out, size_t i) {
+  if (type == CK_JSON_F32) {
+    float value;
+    // An integer that a float may not have all of is refused, as TensorFlow Serving does.
+    if (UNLIKELY((number.digits > (1 << 24) - 1) & number.is_integer)) return false;
+    if (UNLIKELY(!nearest_float(number, &value))) {
+      value = (float)exactly(text, count, true);
+      if (isinf(value)) return false;
+    }
+    ((float *)out)[i] = value;
+    return true;
+  }
+  if (type == CK_JSON_F64) {
+    double value;
+    if (UNLIKELY((number.digits > (1ull << 53) - 1) & number.is_integer)) return false;
+    if (UNLIKELY(!nearest_double(number, count <= 16, &value))) {
+      value = exactly(text, count, false);
+      if (isinf(value)) return false;
+    }
+    ((double *)out)[i] = value;
+    return true;
+  }
+  if (UNLIKELY(!number.is_integer)) return false;
+#define INTEGER(CASE, T, NEGATIVE, POSITIVE)                                      \
+  if (type == CASE) {                                                             \
+    uint64_t limit = number.is_negative ? (NEGATIVE) : (uint64_t)(POSITIVE);      \
+    if (UNLIKELY(number.digits > limit)) return false;                            \
+    ((T *)out)[i] = (T)(number.is_negative ? 0 - number.digits : number.digits); \
+    return true;                                                                  \
+  }
+  INTEGER(CK_JSON_I8, int8_t, 1u << 7, INT8_MAX)
+  INTEGER(CK_JSON_U8, uint8_t, 0, UINT8_MAX)
+  INTEGER(CK_JSON_I16, int16_t, 1u << 15, INT16_MAX)
+  INTEGER(CK_JSON_U16, uint16_t, 0, UINT16_MAX)
+  INTEGER(CK_JSON_I32, int32_t, 1ull << 31, INT32_MAX)
+  INTEGER(CK_JSON_U32, uint32_t, 0, UINT32_MAX)
+  INTEGER(CK_JSON_I64, int64_t, 1ull << 63, INT64_MAX)
+  INTEGER(CK_JSON_U64, uint64_t, 0, UINT64_MAX)
+#undef INTEGER
+  return false;
+}
+
+/// One number that did not take the short way.
+static bool store_carefully(const uint8_t *text, size_t count, enum ck_json_type type, void *out, size_t i) {
+  struct decimal value;
+  bool is_whole;
+  struct ck_json_number number = scan(text, count, &value, &is_whole);
+  if (number.fault != CK_JSON_VALID || number.count != count) return false;
+  if (LIKELY(is_whole)) return store(value, type, text, count, out, i);
+  if (type == CK_JSON_F32) {
+    float result = (float)exactly(text, count, true);
+    ((float *)out)[i] = result;
+    return !isinf(result);
+  }
+  if (type == CK_JSON_F64) {
+    double result = exactly(text, count, false);
+    ((double *)out)[i] = result;
+    return !isinf(result);
+  }
+  return false;
+}
+
+/// The parts of the text that a run reads beside its numbers.
+#define BEFORE 40
+#define BEHIND 96
+#define GAP_MAX 64
+
+/// Whether a gap is what was seen before.
+INLINE bool same(const uint8_t *p, const uint8_t *pattern, size_t count) {
+  // Words of eight, the last of them cut.
+  uint64_t differences = 0;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) differences |= load64(p + i) ^ load64(pattern + i);
+  if (i < count) differences |= (load64(p + i) ^ load64(pattern + i)) << (64 - (count - i) * 8);
+  return differences == 0;
+}
+
+// MARK: The portable way: number after number
+
+INLINE size_t portable(struct ck_json_run *run, enum ck_json_type type, void *out, size_t capacity) {
+  if (run->count < BEHIND) return 0;
+  const uint8_t *last = run->text + run->count - BEHIND;
+  const uint8_t *gap = run->text + run->gap, *row_gap = run->text + run->row_gap;
+  const uint8_t *p = run->text + run->at;
+  size_t column = run->column, i = 0;
+  while (i < capacity && p < last) {
+    const uint8_t *end = p;
+    while (end < last + 32 && (is_digit(*end) || *end == '.' || *end == '-' || *end == '+' || (*end | 0x20) == 'e')) end++;
+    if (end >= last + 32 || !store_carefully(p, (size_t)(end - p), type, out, i)) break;
+    i++;
+    run->at = (size_t)(end - run->text);
+    column++;
+    bool is_last = column == run->row;
+    if (is_last) column = 0;
+    size_t count = is_last ? run->row_gap_count : run->gap_count;
+    run->column = column;
+    if (count == 0 || !same(end, is_last ? row_gap : gap, count)) break;
+    p = end + count;
+  }
+  return i;
+}
+
+size_t ck_json_numbers_portable(struct ck_json_run *run, enum ck_json_type type, void *out, size_t capacity) {
+  if (run->gap_count > GAP_MAX || run->row_gap_count > GAP_MAX || (run->row && run->column >= run->row)) return 0;
+  return portable(run, type, out, capacity);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+
+/// Blocks of 64 bytes whose numbers are looked for at once.
+#define BLOCKS 32
+
+/// From 32 bytes of zeros to 32 of ones: a mask of the last bytes of a register, by where it is loaded from.
+static const uint8_t steps[96] = {
+    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
+    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff,
+};
+
+/// Ones from byte `first` on.
+INLINE __m128i from128(size_t first) { return _mm_loadu_si128((const __m128i *)(steps + 32 - first)); }
+INLINE __m256i from256(size_t first) { return _mm256_loadu_si256((const __m256i *)(steps + 32 - first)); }
+
+/// Which of 32 bytes may stand in a number.
+INLINE uint32_t numeric(__m256i bytes) {
+  // By its low half, the one byte that is accepted: digits, '+', '-', '.'.
+  const __m256i table = _mm256_setr_epi8(
+      '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 0, '+', 0, '-', '.', 0, '0', '1', '2', '3', '4', '5', '6', '7', '8',
+      '9', 0, '+', 0, '-', '.', 0);
+  __m256i plain = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, bytes), bytes);
+  __m256i power = _mm256_cmpeq_epi8(_mm256_or_si256(bytes, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('e'));
+  return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(plain, power));
+}
+
+/// Where numbers end in up to `BLOCKS` blocks from `p` on, as distances from `origin`.
+INLINE size_t find_ends(const uint8_t *p, size_t blocks, uint32_t base, uint64_t *inside, uint32_t *ends) {
+  size_t found = 0;
+  uint64_t before = *inside;
+  for (size_t b = 0; b < blocks; b++, p += 64, base += 64) {
+    uint64_t low = numeric(_mm256_loadu_si256((const __m256i *)p));
+    uint64_t high = numeric(_mm256_loadu_si256((const __m256i *)(p + 32)));
+    uint64_t mask = low | high << 32;
+    uint64_t edges = (mask << 1 | before) & ~mask;
+    before = mask >> 63;
+    uint32_t count = (uint32_t)__builtin_popcountll(edges);
+    uint32_t *out = ends + found;
+    // A few too many cost less than a branch for each.
+    for (int k = 0; k < 8; k++) {
+      out[k] = base + (uint32_t)_tzcnt_u64(edges);
+      edges = _blsr_u64(edges);
+    }
+    if (count > 8) {
+      for (int k = 8; k < 20; k++) {
+        out[k] = base + (uint32_t)_tzcnt_u64(edges);
+        edges = _blsr_u64(edges);
+      }
+      for (uint32_t k = 20; k < count; k++) {
+        out[k] = base + (uint32_t)_tzcnt_u64(edges);
+        edges = _blsr_u64(edges);
+      }
+    }
+    found += count;
+  }
+  *inside = before;
+  return found;
+}
+
+/// Keeps a condition a value: the compiler would rather branch on each.
+INLINE uint64_t flag(bool condition) {
+  uint64_t value = condition;
+  __asm__("" : "+r"(value));
+  return value;
+}
+
+/// What digits say: an integer, and where among them the point stood.
+struct digits {
+  uint64_t value;
+  /// Digits behind the point.
+  uint64_t fraction;
+  /// Zero without a point.
+  uint64_t has_point;
+  /// Not zero: these are no digits with one point among them at most, or too many.
+  uint64_t wrong;
+};
+
+/// The digits of at most 16 bytes that end at `end`.
+INLINE struct digits digits16(const uint8_t *end, size_t count) {
+  __m128i bytes = _mm_loadu_si128((const __m128i *)(end - 16));
+  __m128i moved = _mm_loadu_si128((const __m128i *)(end - 17));
+  __m128i values = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+  uint32_t points = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
+  uint32_t numerals = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values));
+  uint32_t valid = (0xffffu << (16 - count)) & 0xffffu;
+  points &= valid;
+  // One point at most, with digits on both sides.
+  uint32_t wrong = (~(points | numerals) & valid) | (points & (points - 1)) | (points & (0x8000u | (valid & (0 - valid))));
+  // The byte behind the point, zero without one.
+  uint32_t point = 32 - _lzcnt_u32(points);
+  uint64_t has = flag(points != 0);
+  __m128i joined = _mm_blendv_epi8(moved, bytes, from128(point));
+  joined = _mm_and_si128(_mm_sub_epi8(joined, _mm_set1_epi8('0')), from128(16 - count + has));
+  __m128i pairs = _mm_maddubs_epi16(joined, _mm_set1_epi16(1 << 8 | 10));
+  __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+  __m128i eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours), _mm_set1_epi32(1 << 16 | 10000));
+  uint64_t both = (uint64_t)_mm_cvtsi128_si64(eights);
+  return (struct digits){(both & 0xffffffff) * 100000000 + (both >> 32), (16 - point) & (0 - has), has, wrong};
+}
+
+/// The same for at most 32 bytes; their digits must fit 63 bits.
+INLINE struct digits digits32(const uint8_t *end, size_t count) {
+  __m256i bytes = _mm256_loadu_si256((const __m256i *)(end - 32));
+  __m256i moved = _mm256_loadu_si256((const __m256i *)(end - 33));
+  __m256i values = _mm256_sub_epi8(bytes, _mm256_set1_epi8('0'));
+  uint32_t points = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('.')));
+  uint32_t numerals =
+      (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(values, _mm256_set1_epi8(9)), values));
+  uint32_t valid = 0xffffffffu << (32 - count);
+  points &= valid;
+  uint32_t wrong =
+      (~(points | numerals) & valid) | (points & (points - 1)) | (points & (0x80000000u | (valid & (0 - valid))));
+  uint32_t point = 32 - _lzcnt_u32(points);
+  uint64_t has = flag(points != 0);
+  __m256i joined = _mm256_blendv_epi8(moved, bytes, from256(point));
+  joined = _mm256_and_si256(_mm256_sub_epi8(joined, _mm256_set1_epi8('0')), from256(32 - count + has));
+  __m256i pairs = _mm256_maddubs_epi16(joined, _mm256_set1_epi16(1 << 8 | 10));
+  __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(1 << 16 | 100));
+  __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), _mm256_set1_epi32(1 << 16 | 10000));
+  // Digits 1 to 8 in the low half and 9 to 16, then 17 to 24 and 25 to 32.
+  uint64_t front = (uint64_t)_mm256_extract_epi64(eights, 0), back = (uint64_t)_mm256_extract_epi64(eights, 2);
+  uint64_t head = front >> 32;
+  uint64_t value = head * 10000000000000000 + (back & 0xffffffff) * 100000000 + (back >> 32);
+  return (struct digits){
+      value, (32 - point) & (0 - has), has, wrong | (front & 0xffffffff) | flag(head > 921)};
+}
+
+INLINE double with_sign(double value, uint64_t is_negative) {
+  uint64_t bits;
+  memcpy(&bits, &value, 8);
+  bits |= is_negative << 63;
+  memcpy(&value, &bits, 8);
+  return value;
+}
+
+/// Stores digits; not zero when they must be looked at again.
+INLINE uint64_t keep(
+    struct digits d, int64_t exponent, bool is_scientific, bool is_short, uint64_t negative, enum ck_json_type type,
+    void *out, size_t i) {
+  uint64_t wrong = d.wrong;
+  if (type == CK_JSON_F32) {
+    if (is_scientific) wrong |= flag((uint64_t)(exponent - NEAR_LOWEST) > NEAR_HIGHEST - NEAR_LOWEST);
+    if (is_scientific && UNLIKELY(wrong)) return wrong;
+    double value = (double)(int64_t)d.value * near_head[exponent - NEAR_LOWEST];
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    // As in `nearest_float`.
+    wrong |= flag((bits & 0x1fffffff) - 0x0ffffffc <= 8);
+    if (is_scientific)
+      wrong |= flag(bits - 0x3810000000000000 >= 0x47efffffe0000000 - 0x3810000000000000) & flag(d.value != 0);
+    else
+      wrong |= flag(d.value > (1 << 24) - 1) & (d.has_point ^ 1);
+    ((float *)out)[i] = (float)with_sign(value, negative);
+    return wrong;
+  }
+  if (type == CK_JSON_F64) {
+    if (is_short && !is_scientific) {
+      // Fifteen digits at most, or sixteen without a point: quotients of exact numbers.
+      wrong |= flag(d.value > (1ull << 53) - 1);
+      ((double *)out)[i] = with_sign((double)(int64_t)d.value / exact_powers[d.fraction & 15], negative);
+      return wrong;
+    }
+    // As in `nearest_double`; what it would look at again is left to it.
+    if (is_scientific) wrong |= flag((uint64_t)(exponent - POWERS_LOWEST) > POWERS_HIGHEST - POWERS_LOWEST);
+    if (is_scientific && UNLIKELY(wrong)) return wrong;
+    wrong |= flag(d.value == 0);
+    if (!is_scientific) wrong |= flag(d.value > (1ull << 53) - 1) & (d.has_point ^ 1);
+    uint64_t zeros = _lzcnt_u64(d.value | 1), whole = d.value << zeros;
+    uint64_t power = (uint64_t)(((217706 * exponent) >> 16) + 64 + 1023) - zeros;
+    unsigned __int128 product = (unsigned __int128)whole * powers_of_ten[exponent - POWERS_LOWEST][0];
+    uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
+    wrong |= flag((high & 0x1ff) == 0x1ff) | (flag((high & 0x1ff) == 0) & flag(low == 0));
+    uint64_t top = high >> 63, mantissa = high >> (top + 9);
+    mantissa = (mantissa + (mantissa & 1)) >> 1;
+    power -= 1 ^ top;
+    // Rounding up to the next power of two carries into the exponent as it should.
+    uint64_t bits = (power << 52) + (mantissa - (1ull << 52));
+    if (is_scientific) wrong |= flag(power - 1 >= 0x7fd);
+    ((uint64_t *)out)[i] = bits | negative << 63;
+    return wrong;
+  }
+  if (is_scientific) return 1;
+  wrong |= d.has_point;
+#define INTEGER(CASE, T, NEGATIVE, POSITIVE)                                                   \
+  if (type == CASE) {                                                                          \
+    wrong |= flag(d.value > (negative ? (uint64_t)(NEGATIVE) : (uint64_t)(POSITIVE)));         \
+    ((T *)out)[i] = (T)((d.value ^ (0 - negative)) + negative);                                \
+  }
+  INTEGER(CK_JSON_I8, int8_t, 1u << 7, INT8_MAX)
+  INTEGER(CK_JSON_U8, uint8_t, 0, UINT8_MAX)
+  INTEGER(CK_JSON_I16, int16_t, 1u << 15, INT16_MAX)
+  INTEGER(CK_JSON_U16, uint16_t, 0, UINT16_MAX)
+  INTEGER(CK_JSON_I32, int32_t, 1ull << 31, INT32_MAX)
+  INTEGER(CK_JSON_U32, uint32_t, 0, UINT32_MAX)
+  INTEGER(CK_JSON_I64, int64_t, 1ull << 63, INT64_MAX)
+  INTEGER(CK_JSON_U64, uint64_t, 0, UINT64_MAX)
+#undef INTEGER
+  return wrong;
+}
+
+/// The integer of at most eight bytes that end at `end`.
+INLINE struct digits digits8(const uint8_t *end, size_t count) {
+  uint64_t bytes = load64(end - 8), mask = ~0ull << ((8 - count) * 8);
+  bytes = (bytes ^ 0x3030303030303030) & mask;
+  uint64_t wrong = (bytes | (bytes + 0x7676767676767676)) & 0x8080808080808080;
+  bytes = bytes * 10 + (bytes >> 8);
+  uint64_t value =
+      ((bytes & 0x000000ff000000ff) * 0x000f424000000064 + ((bytes >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
+  return (struct digits){value, 0, 0, wrong};
+}
+
+/// A number with an exponent, of at most 32 bytes.
+INLINE struct digits scientific(const uint8_t *p, const uint8_t *end, int64_t *exponent) {
+  struct digits none = {0, 0, 0, 1};
+  size_t count = (size_t)(end - p);
+  __m256i bytes = _mm256_or_si256(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi8(0x20));
+  uint32_t marks = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('e')));
+  size_t mark = _tzcnt_u32(marks);
+  if (UNLIKELY(mark == 0 || mark + 1 >= count)) return none;
+  const uint8_t *power = p + mark + 1;
+  uint64_t down = flag(*power == '-');
+  power += down | flag(*power == '+');
+  size_t length = (size_t)(end - power);
+  if (UNLIKELY(length - 1 > 3)) return none;
+  struct digits value = digits8(end, length);
+  struct digits d = mark <= 16 ? digits16(p + mark, mark) : digits32(p + mark, mark);
+  *exponent = (int64_t)((value.value ^ (0 - down)) + down) - (int64_t)d.fraction;
+  d.wrong |= value.wrong;
+  return d;
+}
+
+/// What numbers looked like last: what is tried first.
+enum look { WHOLE, FRACTION, SCIENTIFIC };
+
+INLINE bool has_exponent(const uint8_t *end, size_t length) {
+  if (length - 1 > 31) return false;
+  __m256i bytes = _mm256_or_si256(_mm256_loadu_si256((const __m256i *)(end - 32)), _mm256_set1_epi8(0x20));
+  uint32_t marks = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('e')));
+  return (marks >> (32 - length)) != 0;
+}
+
+/// Stores one number of at most 32 bytes after its sign, or the way that takes any. False when it is none of this type.
+INLINE bool store_one(const uint8_t *p, const uint8_t *end, enum look *look, enum ck_json_type type, void *out, size_t i) {
+  uint64_t negative = flag(*p == '-');
+  const uint8_t *first = p + negative;
+  size_t length = (size_t)(end - first);
+  if (LIKELY(length - 1 <= 31)) {
+    // Zeros in front are for "0" and "0." alone.
+    uint64_t zeros = flag(first[0] == '0') & flag(is_digit(first[1]));
+    if (*look == WHOLE) {
+      if (LIKELY(length <= 8)) {
+        uint64_t wrong = zeros | keep(digits8(end, length), 0, false, true, negative, type, out, i);
+        if (LIKELY(wrong == 0)) return true;
+      }
+      *look = FRACTION;
+    }
+    if (*look == FRACTION) {
+      uint64_t wrong = zeros;
+      if (length <= 16) {
+        struct digits d = digits16(end, length);
+        wrong |= keep(d, -(int64_t)d.fraction, false, true, negative, type, out, i);
+      } else {
+        struct digits d = digits32(end, length);
+        wrong |= keep(d, -(int64_t)d.fraction, false, false, negative, type, out, i);
+      }
+      if (LIKELY(wrong == 0)) return true;
+    } else {
+      int64_t exponent = 0;
+      struct digits d = scientific(first, end, &exponent);
+      uint64_t wrong = zeros | keep(d, exponent, true, false, negative, type, out, i);
+      if (LIKELY(wrong == 0)) return true;
+    }
+  }
+  // What comes next may well look the same.
+  *look = has_exponent(end, length) ? SCIENTIFIC : FRACTION;
+  return end > p && store_carefully(p, (size_t)(end - p), type, out, i);
+}
+
+/// What lies between numbers, as it was seen.
+struct gaps {
+  const uint8_t *gap, *row_gap;
+  size_t gap_count, row_gap_count;
+  /// Gaps of at most eight bytes are compared by one word, the bytes that do not matter shifted out.
+  uint64_t gap_word, row_word;
+  unsigned gap_cut, row_cut;
+};
+
+INLINE struct gaps gaps_of(const struct ck_json_run *run) {
+  const uint8_t *gap = run->text + run->gap, *row_gap = run->text + run->row_gap;
+  return (struct gaps){
+      gap, row_gap, run->gap_count, run->row_gap_count, load64(gap), load64(row_gap),
+      (unsigned)(64 - run->gap_count * 8) & 63, (unsigned)(64 - run->row_gap_count * 8) & 63};
+}
+
+INLINE size_t vectorized(struct ck_json_run *run, enum ck_json_type type, bool is_wide, void *out, size_t capacity) {
+  const uint8_t *text = run->text, *p = text + run->at;
+  // Positions are kept in 32 bits.
+  size_t count = run->count - run->at < (1u << 30) ? run->count : run->at + (1u << 30);
+  if (run->at < BEFORE || count < run->at + BEHIND + 64) return 0;
+  const uint8_t *origin = p, *block = p, *limit = text + count - BEHIND;
+  struct gaps gaps = gaps_of(run);
+  uint32_t ends[BLOCKS * 32 + 32];
+  size_t found = 0, next = 0, i = 0, column = run->column, row = run->row ? run->row : SIZE_MAX;
+  size_t blocks = 4;
+  uint64_t inside = 0;
+  enum look look = WHOLE;
+  const uint8_t *behind = NULL;
+  while (i < capacity) {
+    if (next == found) {
+      size_t left = (size_t)(limit - block) / 64;
+      if (block >= limit || left == 0) break;
+      if (left < blocks) blocks = left;
+      found = find_ends(block, blocks, (uint32_t)(block - origin), &inside, ends);
+      next = 0;
+      block += blocks * 64;
+      // A run that ends soon does not look far.
+      blocks = BLOCKS;
+      if (found == 0) break;
+    }
+    size_t stop = found - next < capacity - i ? found : next + (capacity - i);
+    for (; next < stop; next++) {
+      const uint8_t *end = origin + ends[next];
+      if (UNLIKELY(!store_one(p, end, &look, type, out, i))) goto done;
+      i++;
+      behind = end;
+      bool is_same;
+      if (++column == row) {
+        column = 0;
+        is_same = is_wide ? same(end, gaps.row_gap, gaps.row_gap_count) : (load64(end) ^ gaps.row_word) << gaps.row_cut == 0;
+        p = end + gaps.row_gap_count;
+        if (UNLIKELY(gaps.row_gap_count == 0)) goto done;
+      } else {
+        is_same = is_wide ? same(end, gaps.gap, gaps.gap_count) : (load64(end) ^ gaps.gap_word) << gaps.gap_cut == 0;
+        p = end + gaps.gap_count;
+      }
+      if (UNLIKELY(!is_same)) goto done;
+    }
+  }
+done:
+  if (behind) run->at = (size_t)(behind - text);
+  run->column = column;
+  return i;
+}
+
+#define EACH(TYPE)                                                                                       \
+  static size_t vectorized_##TYPE(struct ck_json_run *run, bool is_wide, void *out, size_t capacity) { \
+    return is_wide ? vectorized(run, TYPE, true, out, capacity) : vectorized(run, TYPE, false, out, capacity); \
+  }
+EACH(CK_JSON_F32)
+EACH(CK_JSON_F64)
+EACH(CK_JSON_I8)
+EACH(CK_JSON_U8)
+EACH(CK_JSON_I16)
+EACH(CK_JSON_U16)
+EACH(CK_JSON_I32)
+EACH(CK_JSON_U32)
+EACH(CK_JSON_I64)
+EACH(CK_JSON_U64)
+#undef EACH
+
+#pragma clang attribute pop
+
+// MARK: Eight numbers at a time
+
+#pragma clang attribute push(                                                                                     \
+    __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vbmi," \
+                          "avx512vbmi2,avx512bitalg,avx512vpopcntdq"))),                                          \
+    apply_to = function)
+
+/// Where numbers end in some blocks, as distances from an origin. At most 32 end in a block; places for 16 more are there.
+INLINE size_t find_ends_512(const uint8_t *p, size_t blocks, uint32_t base, uint64_t *inside, uint32_t *ends) {
+  const __m512i table = _mm512_broadcast_i32x4(
+      _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 0, '+', 0, '-', '.', 0));
+  const __m512i places = _mm512_set_epi8(
+      63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
+      33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2,
+      1, 0);
+  uint64_t before = *inside;
+  uint32_t *out = ends;
+  for (size_t b = 0; b < blocks; b++, p += 64, base += 64) {
+    __m512i bytes = _mm512_loadu_si512(p);
+    uint64_t mask = _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes) |
+                    _mm512_cmpeq_epi8_mask(_mm512_or_si512(bytes, _mm512_set1_epi8(0x20)), _mm512_set1_epi8('e'));
+    uint64_t edges = (mask << 1 | before) & ~mask;
+    before = mask >> 63;
+    size_t count = (size_t)__builtin_popcountll(edges);
+    __m512i packed = _mm512_maskz_compress_epi8(edges, places), add = _mm512_set1_epi32((int)base);
+    _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed)), add));
+    if (UNLIKELY(count > 16))
+      _mm512_storeu_si512(out + 16, _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1)), add));
+    out += count;
+  }
+  *inside = before;
+  return (size_t)(out - ends);
+}
+
+/// The ones of a mask with a field for each number, shaped into what its digits need. Of each field, `top` is the highest
+/// bit, `low` the lowest and `all` the width.
+struct marks {
+  uint64_t keep, moved, fraction, points, negative, wrong;
+};
+
+INLINE struct marks marks_of(
+    uint64_t valid, uint64_t minus, uint64_t points, uint64_t zeros, uint64_t top, uint64_t low, uint64_t all) {
+  struct marks m;
+  uint64_t first = valid & ~(valid << 1 & ~low);
+  m.negative = minus & first;
+  m.wrong = 0;
+  if (m.negative) {
+    m.wrong = m.negative & top;
+    valid &= ~m.negative;
+    first = (first & ~m.negative) | (m.negative << 1 & ~low);
+  }
+  points &= valid;
+  // The top of each field that has a point: nothing carries from one into the next.
+  m.points = (points + (top - low)) & top;
+  uint64_t has = (m.points >> __builtin_ctzll(top)) * all;
+  uint64_t stop = points | top;
+  // Up to and with the point.
+  m.moved = (stop ^ (stop - low)) & has;
+  m.fraction = ~m.moved & has;
+  m.keep = valid & ~(first & has);
+  // The point is not at an end; no zero before another digit; more than a sign. That what is kept is digits, and no second
+  // point, is for the caller to see.
+  m.wrong |= (points & (first | top)) | (zeros & first & ~top & ~(points >> 1));
+  return m;
+}
+
+/// Digits of eight numbers. The masks have a bit for each number.
+struct digits_of_8 {
+  __m512i value, fraction;
+  __mmask8 points, negative;
+  bool wrong;
+};
+
+INLINE __m128i pair(const uint8_t *a, const uint8_t *b) {
+  return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd((const double *)a), (const double *)b));
+}
+
+/// The words at eight places. Gathering would take twice as long.
+INLINE __m512i words8(const uint8_t *p, const uint32_t *at) {
+  __m512i words = _mm512_castsi128_si512(pair(p + at[0], p + at[1]));
+  words = _mm512_inserti32x4(words, pair(p + at[2], p + at[3]), 1);
+  words = _mm512_inserti32x4(words, pair(p + at[4], p + at[5]), 2);
+  return _mm512_inserti32x4(words, pair(p + at[6], p + at[7]), 3);
+}
+
+/// Eight numbers of at most eight bytes.
+INLINE struct digits_of_8 digits8x8(const uint8_t *origin, const uint32_t *ends, __m256i lengths) {
+  __m512i bytes = words8(origin - 8, ends);
+  const __m512i place = _mm512_set1_epi64(0x0706050403020100);
+  const __m512i spread = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0808080808080808, 0));
+  __m512i empty = _mm512_cvtepu32_epi64(_mm256_sub_epi32(_mm256_set1_epi32(8), lengths));
+  uint64_t valid = _mm512_cmpge_epu8_mask(place, _mm512_shuffle_epi8(empty, spread));
+  __m512i values = _mm512_sub_epi8(bytes, _mm512_set1_epi8('0'));
+  const uint64_t top = 0x8080808080808080;
+  struct marks m = marks_of(
+      valid, _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('-')), _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('.')),
+      _mm512_testn_epi8_mask(values, values), top, 0x0101010101010101, 0xff);
+  __m512i joined = _mm512_maskz_mov_epi8(m.keep, _mm512_mask_mov_epi8(values, m.moved, _mm512_slli_epi64(values, 8)));
+  m.wrong |= _mm512_cmpgt_epu8_mask(joined, _mm512_set1_epi8(9));
+  __m512i pairs = _mm512_maddubs_epi16(joined, _mm512_set1_epi16(1 << 8 | 10));
+  __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(1 << 16 | 100));
+  __m512i whole = _mm512_add_epi64(_mm512_mul_epu32(fours, _mm512_set1_epi64(10000)), _mm512_srli_epi64(fours, 32));
+  return (struct digits_of_8){
+      whole, _mm512_cvtepu8_epi64(_mm_popcnt_epi8(_mm_cvtsi64_si128((int64_t)m.fraction))),
+      (__mmask8)_pext_u64(m.points, top), (__mmask8)_pext_u64(m.negative + 0x7f7f7f7f7f7f7f7f, top), m.wrong != 0};
+}
+
+/// Digits of four numbers of at most 16 bytes, each at the end of its lane, as numbers in the even words.
+INLINE __m512i digits16x4(__m512i bytes, __m128i lengths, struct marks *m) {
+  const __m512i place = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const __m512i spread = _mm512_set_epi32(
+      0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x08080808, 0x08080808, 0x08080808, 0x08080808, 0x04040404, 0x04040404,
+      0x04040404, 0x04040404, 0, 0, 0, 0);
+  __m128i empty = _mm_sub_epi32(_mm_set1_epi32(16), lengths);
+  uint64_t valid = _mm512_cmpge_epu8_mask(place, _mm512_shuffle_epi8(_mm512_broadcast_i32x4(empty), spread));
+  __m512i values = _mm512_sub_epi8(bytes, _mm512_set1_epi8('0'));
+  *m = marks_of(
+      valid, _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('-')), _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('.')),
+      _mm512_testn_epi8_mask(values, values), 0x8000800080008000, 0x0001000100010001, 0xffff);
+  __m512i joined = _mm512_maskz_mov_epi8(m->keep, _mm512_mask_mov_epi8(values, m->moved, _mm512_bslli_epi128(values, 1)));
+  m->wrong |= _mm512_cmpgt_epu8_mask(joined, _mm512_set1_epi8(9));
+  __m512i pairs = _mm512_maddubs_epi16(joined, _mm512_set1_epi16(1 << 8 | 10));
+  __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(1 << 16 | 100));
+  __m512i eights = _mm512_madd_epi16(_mm512_packus_epi32(fours, fours), _mm512_set1_epi32(1 << 16 | 10000));
+  return _mm512_add_epi64(_mm512_mul_epu32(eights, _mm512_set1_epi64(100000000)), _mm512_srli_epi64(eights, 32));
+}
+
+INLINE __m512i four16(const uint8_t *origin, const uint32_t *ends) {
+  const uint8_t *o = origin - 16;
+  __m512i bytes = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(o + ends[0])));
+  bytes = _mm512_inserti32x4(bytes, _mm_loadu_si128((const __m128i *)(o + ends[1])), 1);
+  bytes = _mm512_inserti32x4(bytes, _mm_loadu_si128((const __m128i *)(o + ends[2])), 2);
+  return _mm512_inserti32x4(bytes, _mm_loadu_si128((const __m128i *)(o + ends[3])), 3);
+}
+
+INLINE struct digits_of_8 joined16(__m512i low, __m512i high, struct marks a, struct marks b) {
+  const uint64_t top = 0x8000800080008000, fill = 0x7fff7fff7fff7fff;
+  __m128i fraction = _mm_popcnt_epi16(_mm_set_epi64x((int64_t)b.fraction, (int64_t)a.fraction));
+  return (struct digits_of_8){
+      _mm512_permutex2var_epi64(low, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), high), _mm512_cvtepu16_epi64(fraction),
+      (__mmask8)(_pext_u64(a.points, top) | _pext_u64(b.points, top) << 4),
+      (__mmask8)(_pext_u64(a.negative + fill, top) | _pext_u64(b.negative + fill, top) << 4), (a.wrong | b.wrong) != 0};
+}
+
+/// Eight numbers of at most 16 bytes.
+INLINE struct digits_of_8 digits16x8(const uint8_t *origin, const uint32_t *ends, __m256i lengths) {
+  struct marks a, b;
+  __m512i low = digits16x4(four16(origin, ends), _mm256_castsi256_si128(lengths), &a);
+  __m512i high = digits16x4(four16(origin, ends + 4), _mm256_extracti128_si256(lengths, 1), &b);
+  return joined16(low, high, a, b);
+}
+
+/// Two numbers of at most 32 bytes: the digits of each in two words of sixteen, every other word.
+INLINE __m512i digits32x2(const uint8_t *end0, const uint8_t *end1, __m128i lengths, struct marks *m) {
+  const __m512i place = _mm512_broadcast_i64x4(_mm256_setr_epi8(
+      0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31));
+  const __m512i spread = _mm512_set_epi32(
+      0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0, 0, 0, 0, 0, 0, 0, 0);
+  __m512i bytes = _mm512_inserti64x4(
+      _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(end0 - 32))), _mm256_loadu_si256((const __m256i *)(end1 - 32)), 1);
+  __m512i shifted = _mm512_inserti64x4(
+      _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(end0 - 33))), _mm256_loadu_si256((const __m256i *)(end1 - 33)), 1);
+  __m128i empty = _mm_sub_epi32(_mm_set1_epi32(32), lengths);
+  uint64_t valid = _mm512_cmpge_epu8_mask(place, _mm512_shuffle_epi8(_mm512_broadcast_i32x4(empty), spread));
+  __m512i values = _mm512_sub_epi8(bytes, _mm512_set1_epi8('0'));
+  *m = marks_of(
+      valid, _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('-')), _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('.')),
+      _mm512_testn_epi8_mask(values, values), 0x8000000080000000, 0x0000000100000001, 0xffffffff);
+  __m512i joined = _mm512_maskz_sub_epi8(m->keep, _mm512_mask_mov_epi8(bytes, m->moved, shifted), _mm512_set1_epi8('0'));
+  m->wrong |= _mm512_cmpgt_epu8_mask(joined, _mm512_set1_epi8(9));
+  __m512i pairs = _mm512_maddubs_epi16(joined, _mm512_set1_epi16(1 << 8 | 10));
+  __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(1 << 16 | 100));
+  __m512i eights = _mm512_madd_epi16(_mm512_packus_epi32(fours, fours), _mm512_set1_epi32(1 << 16 | 10000));
+  return _mm512_add_epi64(_mm512_mul_epu32(eights, _mm512_set1_epi64(100000000)), _mm512_srli_epi64(eights, 32));
+}
+
+/// Eight numbers of at most 32 bytes; their digits must fit 63 bits.
+INLINE struct digits_of_8 digits32x8(const uint8_t *origin, const uint32_t *ends, __m256i lengths) {
+  const uint64_t top = 0x8000000080000000, fill = 0x7fffffff7fffffff;
+  struct marks m[4];
+  __m512i words[4];
+  for (int k = 0; k < 4; k++) {
+    __m128i two = k < 2 ? _mm256_castsi256_si128(lengths) : _mm256_extracti128_si256(lengths, 1);
+    if (k & 1) two = _mm_srli_si128(two, 8);
+    words[k] = digits32x2(origin + ends[2 * k], origin + ends[2 * k + 1], two, &m[k]);
+  }
+  // Words 0 and 4 are the upper sixteen digits of two numbers, words 2 and 6 the lower.
+  const __m512i sort = _mm512_set_epi64(14, 10, 6, 2, 12, 8, 4, 0);
+  __m512i a = _mm512_permutex2var_epi64(words[0], sort, words[1]), b = _mm512_permutex2var_epi64(words[2], sort, words[3]);
+  __m512i head = _mm512_shuffle_i64x2(a, b, 0x44), tail = _mm512_shuffle_i64x2(a, b, 0xee);
+  __mmask8 large = _mm512_cmpgt_epu64_mask(head, _mm512_set1_epi64(921));
+  __m256i fraction = _mm256_popcnt_epi32(_mm256_set_epi64x(
+      (int64_t)m[3].fraction, (int64_t)m[2].fraction, (int64_t)m[1].fraction, (int64_t)m[0].fraction));
+  uint64_t points = 0, negative = 0, wrong = large;
+  for (int k = 0; k < 4; k++) {
+    points |= _pext_u64(m[k].points, top) << (2 * k);
+    negative |= _pext_u64(m[k].negative + fill, top) << (2 * k);
+    wrong |= m[k].wrong;
+  }
+  return (struct digits_of_8){
+      _mm512_add_epi64(_mm512_mullo_epi64(head, _mm512_set1_epi64(10000000000000000)), tail),
+      _mm512_cvtepu32_epi64(fraction), (__mmask8)points, (__mmask8)negative, wrong != 0};
+}
+
+/// Four numbers of at most 16 bytes with exponents: those taken off, the rest moved to the end of its lane. Their lengths
+/// are left in `lengths`, those of the exponents with their mark in `tails`.
+INLINE __m512i without_exponents(__m512i bytes, __m128i *lengths, __m128i *tails) {
+  const __m512i place = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const __m512i spread = _mm512_set_epi32(
+      0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x08080808, 0x08080808, 0x08080808, 0x08080808, 0x04040404, 0x04040404,
+      0x04040404, 0x04040404, 0, 0, 0, 0);
+  // What stands before a number may be an e too: the last one is its own.
+  __m128i marks = _mm_cvtsi64_si128(
+      (int64_t)_mm512_cmpeq_epi8_mask(_mm512_or_si512(bytes, _mm512_set1_epi8(0x20)), _mm512_set1_epi8('e')));
+  // Zeros above the highest one of 16 bits: those of 32 less 16.
+  *tails = _mm_sub_epi32(_mm_lzcnt_epi32(_mm_cvtepu16_epi32(marks)), _mm_set1_epi32(15));
+  *lengths = _mm_sub_epi32(*lengths, *tails);
+  __m512i shift = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(*tails), spread);
+  return _mm512_shuffle_epi8(bytes, _mm512_sub_epi8(place, shift));
+}
+
+/// Eight numbers of at most 16 bytes, exponents with them.
+INLINE struct digits_of_8 scientific16x8(
+    const uint8_t *origin, const uint32_t *ends, __m256i lengths, __m512i *powers) {
+  __m128i low_lengths = _mm256_castsi256_si128(lengths), high_lengths = _mm256_extracti128_si256(lengths, 1);
+  __m128i low_tails, high_tails;
+  __m512i low = without_exponents(four16(origin, ends), &low_lengths, &low_tails);
+  __m512i high = without_exponents(four16(origin, ends + 4), &high_lengths, &high_tails);
+  struct marks a, b;
+  low = digits16x4(low, low_lengths, &a);
+  high = digits16x4(high, high_lengths, &b);
+  struct digits_of_8 d = joined16(low, high, a, b);
+  __mmask8 none = _mm_cmple_epi32_mask(low_lengths, _mm_setzero_si128()) |
+                  _mm_cmple_epi32_mask(high_lengths, _mm_setzero_si128());
+  // The exponents: 'e', a sign perhaps, digits, in the last eight bytes.
+  __m512i tails = _mm512_cvtepu32_epi64(_mm256_set_m128i(high_tails, low_tails));
+  __m512i bytes = words8(origin - 8, ends);
+  __mmask8 long_ones = _mm512_cmpgt_epu64_mask(_mm512_sub_epi64(tails, _mm512_set1_epi64(2)), _mm512_set1_epi64(4));
+  // The byte behind the mark is a sign or the first digit.
+  __m512i length = _mm512_sub_epi64(tails, _mm512_set1_epi64(1));
+  __m512i sign = _mm512_and_si512(
+      _mm512_srlv_epi64(bytes, _mm512_slli_epi64(_mm512_sub_epi64(_mm512_set1_epi64(8), length), 3)), _mm512_set1_epi64(0xff));
+  __mmask8 down = _mm512_cmpeq_epi64_mask(sign, _mm512_set1_epi64('-'));
+  __mmask8 has_sign = down | _mm512_cmpeq_epi64_mask(sign, _mm512_set1_epi64('+'));
+  length = _mm512_mask_sub_epi64(length, has_sign, length, _mm512_set1_epi64(1));
+  __m512i cut = _mm512_slli_epi64(_mm512_sub_epi64(_mm512_set1_epi64(8), length), 3);
+  // Shifted out and in again, what stood before the digits is gone; for none at all, everything is.
+  __m512i values = _mm512_sllv_epi64(
+      _mm512_srlv_epi64(_mm512_xor_si512(bytes, _mm512_set1_epi8('0')), cut), cut);
+  uint64_t bad = _mm512_cmpgt_epu8_mask(values, _mm512_set1_epi8(9)) | _mm512_testn_epi64_mask(length, length);
+  __m512i pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi16(1 << 8 | 10));
+  __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(1 << 16 | 100));
+  __m512i power = _mm512_add_epi64(_mm512_mul_epu32(fours, _mm512_set1_epi64(10000)), _mm512_srli_epi64(fours, 32));
+  *powers = _mm512_mask_sub_epi64(power, down, _mm512_setzero_si512(), power);
+  d.wrong |= (none | long_ones | bad) != 0;
+  return d;
+}
+
+/// Stores eight; false when one of them must be looked at by itself.
+INLINE bool keep8(
+    struct digits_of_8 d, __m512i powers, bool is_scientific, int width, enum ck_json_type type, void *out, size_t i) {
+  uint64_t wrong = d.wrong;
+  if (type == CK_JSON_F32 || type == CK_JSON_F64) {
+    __m512d head, tail = _mm512_setzero_pd();
+    if (is_scientific) {
+      __m512i exponent = _mm512_sub_epi64(powers, _mm512_add_epi64(d.fraction, _mm512_set1_epi64(NEAR_LOWEST)));
+      wrong |= _mm512_cmpgt_epu64_mask(exponent, _mm512_set1_epi64(NEAR_HIGHEST - NEAR_LOWEST));
+      if (UNLIKELY(wrong)) return false;
+      head = _mm512_i64gather_pd(exponent, near_head, 8);
+      if (type == CK_JSON_F64) tail = _mm512_i64gather_pd(exponent, near_tail, 8);
+    } else {
+      // Powers from 1e0 down, as many as there can be digits behind the point; their order in the table is the other one.
+      const double *heads = near_head - NEAR_LOWEST, *tails = near_tail - NEAR_LOWEST;
+      __m512i back = _mm512_sub_epi64(_mm512_set1_epi64(7), d.fraction), more = _mm512_add_epi64(back, _mm512_set1_epi64(8));
+      if (width == 8) {
+        head = _mm512_permutexvar_pd(back, _mm512_loadu_pd(heads - 7));
+        if (type == CK_JSON_F64) tail = _mm512_permutexvar_pd(back, _mm512_loadu_pd(tails - 7));
+      } else if (width == 16) {
+        head = _mm512_permutex2var_pd(_mm512_loadu_pd(heads - 15), more, _mm512_loadu_pd(heads - 7));
+        if (type == CK_JSON_F64) tail = _mm512_permutex2var_pd(_mm512_loadu_pd(tails - 15), more, _mm512_loadu_pd(tails - 7));
+      } else {
+        __mmask8 far = _mm512_cmpgt_epu64_mask(d.fraction, _mm512_set1_epi64(15));
+        head = _mm512_permutex2var_pd(_mm512_loadu_pd(heads - 15), more, _mm512_loadu_pd(heads - 7));
+        head = _mm512_mask_mov_pd(
+            head, far, _mm512_permutex2var_pd(_mm512_loadu_pd(heads - 31), more, _mm512_loadu_pd(heads - 23)));
+        if (type == CK_JSON_F64) {
+          tail = _mm512_permutex2var_pd(_mm512_loadu_pd(tails - 15), more, _mm512_loadu_pd(tails - 7));
+          tail = _mm512_mask_mov_pd(
+              tail, far, _mm512_permutex2var_pd(_mm512_loadu_pd(tails - 31), more, _mm512_loadu_pd(tails - 23)));
+        }
+      }
+    }
+    __m512d value = _mm512_cvtepi64_pd(d.value);
+    if (type == CK_JSON_F32) {
+      value = _mm512_mul_pd(value, head);
+      __m512i bits = _mm512_castpd_si512(value);
+      // As in `nearest_float`.
+      wrong |= _mm512_cmple_epu64_mask(
+          _mm512_sub_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(0x1fffffff)), _mm512_set1_epi64(0x0ffffffc)),
+          _mm512_set1_epi64(8));
+      if (is_scientific)
+        wrong |= _mm512_mask_cmpge_epu64_mask(
+            _mm512_test_epi64_mask(d.value, d.value), _mm512_sub_epi64(bits, _mm512_set1_epi64(0x3810000000000000)),
+            _mm512_set1_epi64(0x47efffffe0000000 - 0x3810000000000000));
+      else
+        wrong |= _mm512_mask_cmpgt_epu64_mask((__mmask8)~d.points, d.value, _mm512_set1_epi64((1 << 24) - 1));
+      bits = _mm512_mask_or_epi64(bits, d.negative, bits, _mm512_set1_epi64(INT64_MIN));
+      _mm256_storeu_ps((float *)out + i, _mm512_cvtpd_ps(_mm512_castsi512_pd(bits)));
+      return wrong == 0;
+    }
+    // In pairs of doubles: off by less than 2^-103 of the value. What comes out is rounded right unless 2^-98 up or down would
+    // round otherwise (Ziv).
+    __m512d rest = _mm512_cvtepi64_pd(_mm512_sub_epi64(d.value, _mm512_cvtpd_epi64(value)));
+    __m512d product = _mm512_mul_pd(value, head);
+    __m512d error = _mm512_fmsub_pd(value, head, product);
+    error = _mm512_fmadd_pd(value, tail, error);
+    error = _mm512_fmadd_pd(rest, head, error);
+    const __m512d doubt = _mm512_set1_pd(0x1p-98);
+    __m512d up = _mm512_add_pd(product, _mm512_fmadd_pd(product, doubt, error));
+    __m512d down = _mm512_add_pd(product, _mm512_fnmadd_pd(product, doubt, error));
+    wrong |= _mm512_cmp_pd_mask(up, down, _CMP_NEQ_OQ);
+    if (!is_scientific)
+      wrong |= _mm512_mask_cmpgt_epu64_mask((__mmask8)~d.points, d.value, _mm512_set1_epi64((1ll << 53) - 1));
+    __m512i bits = _mm512_castpd_si512(up);
+    bits = _mm512_mask_or_epi64(bits, d.negative, bits, _mm512_set1_epi64(INT64_MIN));
+    _mm512_storeu_si512((double *)out + i, bits);
+    return wrong == 0;
+  }
+  if (is_scientific) return false;
+  wrong |= d.points;
+#define INTEGER(CASE, NEGATIVE, POSITIVE, WRITE)                                                                    \
+  if (type == CASE) {                                                                                               \
+    __m512i limit = _mm512_mask_mov_epi64(                                                                          \
+        _mm512_set1_epi64((int64_t)(POSITIVE)), d.negative, _mm512_set1_epi64((int64_t)(NEGATIVE)));                \
+    wrong |= _mm512_cmpgt_epu64_mask(d.value, limit);                                                               \
+    __m512i value = _mm512_mask_sub_epi64(d.value, d.negative, _mm512_setzero_si512(), d.value);                    \
+    WRITE;                                                                                                          \
+  }
+#define BYTES _mm_storeu_si64((uint8_t *)out + i, _mm512_cvtepi64_epi8(value))
+#define WORDS _mm_storeu_si128((__m128i *)((uint16_t *)out + i), _mm512_cvtepi64_epi16(value))
+#define DOUBLES _mm256_storeu_si256((__m256i *)((uint32_t *)out + i), _mm512_cvtepi64_epi32(value))
+#define QUADS _mm512_storeu_si512((uint64_t *)out + i, value)
+  INTEGER(CK_JSON_I8, 1u << 7, INT8_MAX, BYTES)
+  INTEGER(CK_JSON_U8, 0, UINT8_MAX, BYTES)
+  INTEGER(CK_JSON_I16, 1u << 15, INT16_MAX, WORDS)
+  INTEGER(CK_JSON_U16, 0, UINT16_MAX, WORDS)
+  INTEGER(CK_JSON_I32, 1ull << 31, INT32_MAX, DOUBLES)
+  INTEGER(CK_JSON_U32, 0, UINT32_MAX, DOUBLES)
+  INTEGER(CK_JSON_I64, 1ull << 63, INT64_MAX, QUADS)
+  INTEGER(CK_JSON_U64, 0, UINT64_MAX, QUADS)
+#undef INTEGER
+#undef BYTES
+#undef WORDS
+#undef DOUBLES
+#undef QUADS
+  return wrong == 0;
+}
+
+/// Stores eight numbers of 17 to 32 bytes as floats: by their first sixteen bytes, if those tell. What follows is digits
+/// and adds less than one to the last of the digits before.
+INLINE bool keep8_long(const uint8_t *origin, const uint32_t *ends, __m256i starts, void *out, size_t i) {
+  uint32_t cuts[8];
+  _mm256_storeu_si256((__m256i *)cuts, _mm256_add_epi32(starts, _mm256_set1_epi32(16)));
+  struct digits_of_8 d = digits16x8(origin, cuts, _mm256_set1_epi32(16));
+  // The last sixteen bytes reach into what is read already, and so may have the point in them.
+  __m512i low = _mm512_sub_epi8(four16(origin, ends), _mm512_set1_epi8('0'));
+  __m512i high = _mm512_sub_epi8(four16(origin, ends + 4), _mm512_set1_epi8('0'));
+  __mmask64 odd = _mm512_cmpgt_epu8_mask(low, _mm512_set1_epi8(9)) | _mm512_cmpgt_epu8_mask(high, _mm512_set1_epi8(9));
+  if (UNLIKELY(odd)) {
+    // Bytes behind the sixteenth: the last `length - 16` of each lane.
+    __m256i more = _mm256_sub_epi32(
+        _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)ends), starts), _mm256_set1_epi32(16));
+    const __m512i place = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    const __m512i spread = _mm512_set_epi32(
+        0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x08080808, 0x08080808, 0x08080808, 0x08080808, 0x04040404,
+        0x04040404, 0x04040404, 0x04040404, 0, 0, 0, 0);
+    __m256i empty = _mm256_sub_epi32(_mm256_set1_epi32(16), more);
+    __m512i a = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm256_castsi256_si128(empty)), spread);
+    __m512i b = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm256_extracti128_si256(empty, 1)), spread);
+    if (_mm512_mask_cmpgt_epu8_mask(_mm512_cmpge_epu8_mask(place, a), low, _mm512_set1_epi8(9)) |
+        _mm512_mask_cmpgt_epu8_mask(_mm512_cmpge_epu8_mask(place, b), high, _mm512_set1_epi8(9)))
+      return false;
+  }
+  // Without a point so far, nobody knows how many digits follow before it.
+  if (UNLIKELY(d.wrong | (d.points != 0xff))) return false;
+  const double *heads = near_head - NEAR_LOWEST;
+  __m512i index = _mm512_sub_epi64(_mm512_set1_epi64(15), d.fraction);
+  __m512d head = _mm512_permutex2var_pd(_mm512_loadu_pd(heads - 15), index, _mm512_loadu_pd(heads - 7));
+  __m512d value = _mm512_cvtepi64_pd(d.value);
+  // A value between these two, rounded: off by less than four last places, as in `nearest_float`.
+  __m512d least = _mm512_mul_pd(value, head);
+  __m512d most = _mm512_mul_pd(_mm512_add_pd(value, _mm512_set1_pd(1)), head);
+  __m256 down = _mm512_cvtpd_ps(_mm512_fnmadd_pd(least, _mm512_set1_pd(0x1p-50), least));
+  __m256 up = _mm512_cvtpd_ps(_mm512_fmadd_pd(most, _mm512_set1_pd(0x1p-50), most));
+  if (UNLIKELY(_mm256_cmp_ps_mask(down, up, _CMP_NEQ_OQ))) return false;
+  __m256i bits = _mm256_castps_si256(down);
+  bits = _mm256_mask_or_epi32(bits, d.negative, bits, _mm256_set1_epi32(INT32_MIN));
+  _mm256_storeu_si256((__m256i *)((float *)out + i), bits);
+  return true;
+}
+
+/// Rows of at most this many numbers have a place in the table for each gap.
+#define COLUMNS 32
+
+/// The gaps around eight numbers that begin at a column: entry `column` is the one before its number.
+struct columns {
+  uint64_t words[COLUMNS + 9], masks[COLUMNS + 9];
+  uint32_t widths[COLUMNS + 9];
+  uint8_t is_row_gap[COLUMNS + 9];
+};
+
+INLINE void fill(struct columns *columns, const struct gaps *gaps, size_t row) {
+  // Long rows need what lies within a row only.
+  size_t count = row <= COLUMNS ? row + 9 : 10;
+  for (size_t k = 0; k < count; k++) {
+    bool is_row_gap = k % row == 0 && row <= COLUMNS;
+    size_t width = is_row_gap ? gaps->row_gap_count : gaps->gap_count;
+    columns->words[k] = is_row_gap ? gaps->row_word : gaps->gap_word;
+    columns->masks[k] = width >= 8 ? ~0ull : (1ull << width * 8) - 1;
+    columns->widths[k] = (uint32_t)width;
+    columns->is_row_gap[k] = is_row_gap;
+  }
+}
+
+/// Whether the gaps behind eight numbers are what they were.
+INLINE bool same8(
+    const struct columns *columns, size_t column, const struct gaps *gaps, bool is_wide, const uint8_t *origin,
+    const uint32_t *ends) {
+  uint64_t differences = 0;
+  if (is_wide) {
+    __m512i patterns[2] = {_mm512_loadu_si512(gaps->gap), _mm512_loadu_si512(gaps->row_gap)};
+    uint64_t masks[2] = {~0ull >> ((64 - gaps->gap_count) & 63), ~0ull >> ((64 - gaps->row_gap_count) & 63)};
+    for (int k = 0; k < 8; k++) {
+      size_t which = columns->is_row_gap[column + 1 + (size_t)k];
+      differences |=
+          _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(origin + ends[k]), patterns[which]) & masks[which];
+    }
+  } else {
+    __m512i other = _mm512_xor_si512(words8(origin, ends), _mm512_loadu_si512(columns->words + column + 1));
+    differences = _mm512_test_epi64_mask(other, _mm512_loadu_si512(columns->masks + column + 1));
+  }
+  return differences == 0;
+}
+
+INLINE size_t by_eights(struct ck_json_run *run, enum ck_json_type type, bool is_wide, void *out, size_t capacity) {
+  const uint8_t *text = run->text;
+  size_t count = run->count - run->at < (1u << 30) ? run->count : run->at + (1u << 30);
+  if (run->at < 2 * BEFORE + GAP_MAX || count < run->at + BEHIND + 64) return 0;
+  // Positions are counted from before the first number, so that none is negative.
+  const uint8_t *origin = text + run->at - BEFORE - GAP_MAX, *block = text + run->at, *limit = text + count - BEHIND;
+  struct gaps gaps = gaps_of(run);
+  size_t row = run->row ? run->row : SIZE_MAX, column = run->column;
+  bool is_long = row > COLUMNS || gaps.row_gap_count == 0;
+  struct columns columns;
+  if (is_long)
+    fill(&columns, &gaps, COLUMNS + 1);
+  else
+    fill(&columns, &gaps, row);
+  // The first place is for the end before the first number.
+  uint32_t places[BLOCKS * 32 + 64], *ends = places + 1;
+  places[0] = (uint32_t)(block - origin) - columns.widths[is_long ? 1 : column];
+  size_t found = 0, next = 0, i = 0, blocks = 4;
+  uint64_t inside = 0;
+  enum look look = FRACTION;
+  const uint8_t *behind = NULL;
+  while (i < capacity) {
+    if (found - next < 8) {
+      // What is left moves to the front.
+      size_t rest = found - next;
+      for (size_t k = 0; k <= rest; k++) places[k] = places[next + k];
+      next = 0;
+      size_t left = block < limit ? (size_t)(limit - block) / 64 : 0;
+      if (left < blocks) blocks = left;
+      found = rest + find_ends_512(block, blocks, (uint32_t)(block - origin), &inside, ends + rest);
+      block += blocks * 64;
+      // A run that ends soon does not look far.
+      if (blocks) blocks = BLOCKS - 1;
+      if (found == 0) break;
+    }
+    size_t at = is_long ? 1 : column;
+    if (LIKELY((found - next >= 8) & (capacity - i >= 8)) && (!is_long || column + 8 < row)) {
+      const uint32_t *e = ends + next;
+      __m256i starts = _mm256_add_epi32(
+          _mm256_loadu_si256((const __m256i *)(e - 1)), _mm256_loadu_si256((const __m256i *)(columns.widths + at)));
+      __m256i lengths = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)e), starts);
+      bool is_kept = false;
+      // No number at all has a length of zero or less than that.
+      __m256i over = _mm256_sub_epi32(lengths, _mm256_set1_epi32(1));
+      if (look == SCIENTIFIC) {
+        if (LIKELY(_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(15)) == 0)) {
+          __m512i powers;
+          struct digits_of_8 d = scientific16x8(origin, e, lengths, &powers);
+          is_kept = keep8(d, powers, true, 16, type, out, i);
+        }
+      } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(7)) == 0) {
+        is_kept = keep8(digits8x8(origin, e, lengths), _mm512_setzero_si512(), false, 8, type, out, i);
+      } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(15)) == 0) {
+        is_kept = keep8(digits16x8(origin, e, lengths), _mm512_setzero_si512(), false, 16, type, out, i);
+      } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(31)) == 0) {
+        is_kept = (type == CK_JSON_F32 && _mm256_cmpgt_epu32_mask(_mm256_set1_epi32(16), over) == 0 &&
+                   keep8_long(origin, e, starts, out, i)) ||
+                  keep8(digits32x8(origin, e, lengths), _mm512_setzero_si512(), false, 32, type, out, i);
+      }
+      if (LIKELY(is_kept && same8(&columns, at, &gaps, is_wide, origin, e))) {
+        behind = origin + e[7];
+        i += 8;
+        next += 8;
+        column += 8;
+        if (!is_long)
+          while (column >= row) column -= row;
+        continue;
+      }
+    }
+    // One by one: what is odd, and the ends of long rows.
+    const uint8_t *p = origin + places[next] + columns.widths[at];
+    size_t together = found - next < 8 ? found - next : 8;
+    if (together > capacity - i) together = capacity - i;
+    for (size_t k = 0; k < together; k++, next++) {
+      const uint8_t *end = origin + ends[next];
+      if (UNLIKELY(!store_one(p, end, &look, type, out, i))) goto done;
+      i++;
+      behind = end;
+      bool is_last = ++column == row;
+      size_t width = is_last ? gaps.row_gap_count : gaps.gap_count;
+      if (is_last) column = 0;
+      if (UNLIKELY(width == 0 || !same(end, is_last ? gaps.row_gap : gaps.gap, width))) goto done;
+      p = end + width;
+    }
+    if (is_long) places[next] = (uint32_t)(p - origin) - columns.widths[1];
+  }
+done:
+  if (behind) run->at = (size_t)(behind - text);
+  run->column = column;
+  return i;
+}
+
+#define EACH(TYPE)                                                                                          \
+  static size_t by_eights_##TYPE(struct ck_json_run *run, bool is_wide, void *out, size_t capacity) {       \
+    return is_wide ? by_eights(run, TYPE, true, out, capacity) : by_eights(run, TYPE, false, out, capacity); \
+  }
+EACH(CK_JSON_F32)
+EACH(CK_JSON_F64)
+EACH(CK_JSON_I8)
+EACH(CK_JSON_U8)
+EACH(CK_JSON_I16)
+EACH(CK_JSON_U16)
+EACH(CK_JSON_I32)
+EACH(CK_JSON_U32)
+EACH(CK_JSON_I64)
+EACH(CK_JSON_U64)
+#undef EACH
+
+#pragma clang attribute pop
+
+size_t ck_json_numbers(struct ck_json_run *run, enum ck_json_type type, void *out, size_t capacity) {
+  if (run->gap_count == 0 || run->gap_count > GAP_MAX || run->row_gap_count > GAP_MAX) return 0;
+  // A row that is longer than the others has no place for this number.
+  if (run->row && run->column >= run->row) return 0;
+  if (run->gap + BEHIND > run->count || run->row_gap + BEHIND > run->count) return 0;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return portable(run, type, out, capacity);
+  bool is_wide = run->gap_count > 8 || run->row_gap_count > 8;
+  bool eights = __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg") &&
+               __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512cd");
+  switch (type) {
+#define EACH(TYPE) \
+  case TYPE: return eights ? by_eights_##TYPE(run, is_wide, out, capacity) : vectorized_##TYPE(run, is_wide, out, capacity);
+    EACH(CK_JSON_F32)
+    EACH(CK_JSON_F64)
+    EACH(CK_JSON_I8)
+    EACH(CK_JSON_U8)
+    EACH(CK_JSON_I16)
+    EACH(CK_JSON_U16)
+    EACH(CK_JSON_I32)
+    EACH(CK_JSON_U32)
+    EACH(CK_JSON_I64)
+    EACH(CK_JSON_U64)
+#undef EACH
+  }
+  return 0;
+}
+
+#else
+
+size_t ck_json_numbers(struct ck_json_run *run, enum ck_json_type type, void *out, size_t capacity) {
+  return ck_json_numbers_portable(run, type, out, capacity);
+}
+
+#endif
