@@ -103,6 +103,18 @@ protocol ConnectionHost: AnyObject {
   /// Bytes from the peer, valid for this call.
   func received(_ bytes: UnsafeRawBufferPointer) {}
 
+  /// Lays `loop.landing` out for bytes whose place is known. False: none is.
+  func planRead() -> Bool { false }
+
+  /// The most that is worth reading when no place is known.
+  var plainReadBytes: Int { Quantum.readBytes }
+
+  /// A plain read could have brought more, and nothing long is expected.
+  func filledPlainRead() {}
+
+  /// A planned read has brought `count` bytes.
+  func settleRead(_ count: Int) {}
+
   /// How many more bytes must come before the protocol can do anything with them; zero: any byte may matter.
   var bytesExpected: Int { 0 }
 
@@ -219,11 +231,19 @@ protocol ConnectionHost: AnyObject {
   }
 
   final func read() {
-    for _ in 0..<Quantum.readsPerTurn {
-      // The loop's buffer is ours until we return to the loop.
-      switch unsafe transport.socket.read(into: loop.readBuffer) {
+    var left = Quantum.turnBytes
+    while left > 0 {
+      let isPlanned = transport.tls == nil && planRead()
+      // The loop's buffer, and what handlers have lent for this read, is ours until we return to the loop.
+      let result = unsafe isPlanned
+        ? transport.socket.read(into: loop.landing.vectorsToRead())
+        : transport.socket.read(into: UnsafeMutableRawBufferPointer(rebasing: loop.readBuffer[..<plainReadBytes]))
+      let most = isPlanned ? loop.landing.byteCount : plainReadBytes
+      switch result {
       case .bytes(let n):
+        left -= n
         loop.count(.bytesReceived, n)
+        if isPlanned { settleRead(n) }
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<n])
         if let tls = transport.tls {
           if state == .handshaking { return unsafe handshake(tls, bytes) }
@@ -234,7 +254,10 @@ protocol ConnectionHost: AnyObject {
         if n < Quantum.patientFromBytes, !patience.isWaiting { return }
         if state != .open || !isReading { return }
         let expected = bytesExpected
-        if unsafe n == loop.readBuffer.count, expected > 0 { continue }
+        if n == most {
+          if expected > 0 { continue }
+          if !isPlanned { filledPlainRead() }
+        }
         return wait(patience.read(n, expecting: expected))
       case .wouldBlock: return
       case .end: return inputStopped()

@@ -35,6 +35,11 @@ public protocol StreamHandler: AnyObject {
   func responded(_ stream: HTTPStream)
   /// Bytes of the body, valid for this call.
   func received(_ bytes: RawSpan, on stream: HTTPStream)
+  /// Lends the memory where the next bytes of the body belong, behind `lent` bytes that are lent already; empty: there is none,
+  /// and bytes come by `received`. It is written to before anything else is asked of the handler, and `landed` tells how much.
+  @unsafe func landing(behind lent: Int, on stream: HTTPStream) -> UnsafeMutableRawBufferPointer
+  /// The next `count` bytes of the body are where `landing` has said, behind those that landed before.
+  func landed(_ count: Int, on stream: HTTPStream)
   /// The peer has sent everything; on a client `stream.trailers` are in.
   func ended(_ stream: HTTPStream)
   /// The peer has caught up: `write` was told to wait and there is room again.
@@ -47,6 +52,10 @@ public protocol StreamHandler: AnyObject {
 
 extension StreamHandler {
   public func responded(_ stream: HTTPStream) {}
+  @unsafe public func landing(behind lent: Int, on stream: HTTPStream) -> UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+  public func landed(_ count: Int, on stream: HTTPStream) {}
   public func writable(_ stream: HTTPStream) {}
   public func starved(_ stream: HTTPStream) { stream.reset(.enhanceYourCalm) }
 }
@@ -117,6 +126,10 @@ extension HTTPApplication {
   /// The peer owes the handler bytes and must be quick about it (`Limits.bodyBytesPerSecondMin`): a whole request, or the rest
   /// of a message that has begun. False: it may take its time.
   public var expectsBytes = false
+  /// Bytes of a read being planned that this stream has lent memory for.
+  var bytesLent = 0
+  /// The stream whose DATA came behind ours the last time; 0: not known.
+  var follower: Int32 = 0
   /// Bytes of the body so far, and whether they come fast enough.
   var bodyReceived = 0
   var bodyPace = Pace()
@@ -277,6 +290,7 @@ extension HTTPApplication {
     }
     bytesExpected = 0
     expectsBytes = false
+    follower = 0
     bodyReceived = 0
     bodyPace.rest()
     answerPace.rest()

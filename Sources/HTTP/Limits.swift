@@ -260,12 +260,20 @@ extension Int {
 enum Quantum {
   /// One read per readable event, into one buffer per loop: a 224x224x3 float tensor in three reads.
   static let readBytes = 256 << 10
-  /// Reads per connection and turn, so that one large message does not keep the others waiting.
-  static let readsPerTurn = 4
+  /// The same when most of it goes where it belongs: the buffer is then hardly touched.
+  static let landingBytes = 1 << 20
+  /// Read per connection and turn, so that one large message does not keep the others waiting; the last read may go beyond.
+  static let turnBytes = 1 << 20
   /// A peer that sends at least this much at once is worth waiting for, when at least as much is still to come.
   static let patientFromBytes = 16 << 10
   /// The most that is waited for: what one turn reads.
-  static let patientBytesMax = readsPerTurn * readBytes
+  static let patientBytesMax = turnBytes
+  /// DATA frames shorter than this are not worth a place of their own in a read.
+  static let landingFrameBytesMin = 4096
+  /// Room in the kernel for a near peer that sends long bodies.
+  static let bulkReceiveBytes = 4 << 20
+  /// Where the bodies of messages are read to their places, the first read of the next one fetches little more than its head.
+  static let firstReadBytes = 64 << 10
   /// A wait ends when nothing was read for this long.
   static let patientMilliseconds = 1
   /// Bytes pulled from nghttp2 before they are written: bounds the copy when a socket is full.

@@ -102,6 +102,19 @@ public struct MessageAssembler: ~Copyable {
     return nil
   }
 
+  /// The room behind what has come and `lent` bytes more, for bytes of the message at hand: what there is, and nothing before
+  /// the message's length is known.
+  @unsafe func landing(behind lent: Int) -> UnsafeMutableRawBufferPointer {
+    let start = buffer.count + lent
+    guard prefixReceived == MessageAssembler.prefixCount, start < min(length, buffer.capacity) else {
+      return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+    return unsafe buffer.room(from: start, to: min(length, buffer.capacity))
+  }
+
+  /// `count` bytes have been written where `landing` said.
+  public mutating func landed(_ count: Int) { buffer.grew(by: count) }
+
   /// Why the bytes of a unary call may not end here; nil when they are one message.
   public func ended() -> Failure? { prefixReceived == 0 ? .missing : endedBetweenMessages() }
 

@@ -150,6 +150,21 @@ private final class Held: UnaryHandler {
     }
   }
 
+  @Test func `large messages on many streams of one connection keep their bytes`() async throws {
+    try await withServer(loops: 1) { _, channel in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for i in 0..<24 {
+          group.addTask {
+            let message = (0..<200_000 + 7 * i).map { UInt8(truncatingIfNeeded: ($0 &+ i) &* 31 ^ $0 >> 8) }
+            let got = try await channel.unary("/test/Echo", message).bytes
+            #expect(got == message)
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   @Test func `eight megabytes go both ways`() async throws {
     try await withServer { _, channel in
       let large = (0..<8_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }

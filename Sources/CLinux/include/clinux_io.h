@@ -83,6 +83,9 @@ static inline int clinux_set_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value);
 }
 
+// Microseconds of the shortest round trip seen so far on a TCP connection; -1: not known.
+long clinux_round_trip_min(int fd);
+
 // The pending error of a socket whose connect finished.
 static inline int clinux_socket_error(int fd) {
   int error = 0;

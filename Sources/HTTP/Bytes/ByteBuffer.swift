@@ -85,8 +85,15 @@ internal import Glibc
     return unsafe base + count
   }
 
+  /// The memory between two offsets, for whoever fills it and then says so by `grew`. Valid until the next mutation.
+  /// - Precondition: `count <= from <= to <= capacity`, and the buffer has memory.
+  @unsafe package func room(from: Int, to: Int) -> UnsafeMutableRawBufferPointer {
+    precondition(count <= from && from <= to && to <= capacity)
+    return unsafe UnsafeMutableRawBufferPointer(start: base! + from, count: to - from)
+  }
+
   /// `n` bytes behind `count` have been written in place, into room that `reserve` made.
-  mutating func grew(by n: Int) {
+  package mutating func grew(by n: Int) {
     precondition(n <= capacity - count)
     count += n
   }

@@ -79,7 +79,12 @@ extension HTTP2Connection {
     guard let stream = unsafe stream(id) else { return SessionCode.ok }
     let isPaused = unsafe stream._withUnsafeGuaranteedRef { stream in
       stream.bodyReceived += bytes.count
-      if let handler = stream.handler { handler.received(unsafe bytes.bytes, on: stream) }
+      if let handler = stream.handler {
+        let landed = unsafe loop.landing.landed(at: bytes)
+        if landed > 0 { handler.landed(landed, on: stream) }
+        if landed < bytes.count { handler.received(unsafe bytes.bytes.extracting(landed...), on: stream) }
+        if bytes.count >= Quantum.landingFrameBytesMin { follows(stream, handler) }
+      }
       if stream.bytesExpected > limits.streamWindowBytes, !stream.windowHasGrown { growWindow(stream) }
       return stream.isPaused
     }
@@ -225,6 +230,7 @@ extension HTTP2Connection {
     loop.count(.streamsClosed2)
     if error != .none { loop.count(.streamsReset) }
     unsafe stream.connection = nil
+    if stream.follower != 0 { leaves(stream) }
     releaseBody(of: stream)
     releaseAnswer(stream.body.count + stream.queue.count + stream.answerBytesHeld)
     if stream.isPaused { consumeOfConnection(stream) }

@@ -77,6 +77,10 @@ extension ConnectionObserver {
   /// Bytes of paused streams that the connection's window was given back for.
   var pausedBytes = 0
 
+  /// Where the input stands among its frames, and what is expected of those to come.
+  var cursor: FrameCursor
+  var forecast = Forecast()
+
   /// Why the connection was closed, for the streams that end with it.
   public internal(set) var closeReason: String?
   /// Reads that brought bytes, counted for who wants to know whether the peer lives.
@@ -90,6 +94,7 @@ extension ConnectionObserver {
     host: (any ConnectionHost)?, observer: (any ConnectionObserver)?
   ) {
     self.role = role
+    cursor = FrameCursor(preface: role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0)
     self.application = host?.application
     self.observer = observer
     let now = loop.now, limits = loop.limits
@@ -191,8 +196,14 @@ extension ConnectionObserver {
     unsafe super.secured(name, bytes)
   }
 
+  override func planRead() -> Bool { forecast.isBulk && planLandings() }
+  override var plainReadBytes: Int { forecast.isBulk ? Quantum.firstReadBytes : Quantum.readBytes }
+  override func filledPlainRead() { forecast.isBulk = false }
+  override func settleRead(_ count: Int) { forecast.settled(isRight: loop.landing.settle(count, after: cursor)) }
+
   override func received(_ bytes: UnsafeRawBufferPointer) {
     readCount &+= 1
+    if transport.tls == nil { unsafe cursor.advance(over: bytes) }
     isBusy = true
     let n = unsafe nghttp2_session_mem_recv(handle, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count)
     isBusy = false
@@ -208,16 +219,17 @@ extension ConnectionObserver {
     }
   }
 
-  /// Of the stream that bytes came for last. The peer may have to wait for a window of ours meanwhile: it is told of new
-  /// room when half is used, so what it can always send is half a window.
+  /// Of the stream that bytes came for last, or of all that long bodies come for in turns, until the first is complete. The peer
+  /// may have to wait for a window of ours meanwhile: it is told of new room when half is used, so what it can always send is
+  /// half a window.
   override var bytesExpected: Int {
     guard let recent = unsafe recent else { return 0 }
     let expected = unsafe recent._withUnsafeGuaranteedRef { $0.bytesExpected }
     if expected == 0 { return 0 }
-    let windows = unsafe min(
-      nghttp2_session_get_effective_local_window_size(handle),
-      nghttp2_session_get_stream_effective_local_window_size(handle, recentID))
-    return min(expected, Int(windows) / 2)
+    let inTurns = forecast.isBulk ? bodiesUnderWay(upTo: expected) : (least: expected, count: 1)
+    let window = unsafe nghttp2_session_get_effective_local_window_size(handle)
+    let each = min(inTurns.least, Int(unsafe nghttp2_session_get_stream_effective_local_window_size(handle, recentID)) / 2)
+    return min(each * inTurns.count, Int(window) / 2)
   }
 
   // MARK: streams

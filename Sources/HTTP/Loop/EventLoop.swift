@@ -64,6 +64,8 @@ struct ReadyFlags: OptionSet {
   private var thread: SystemThread?
   var streamPool: [HTTPStream] = []
   let readBuffer: UnsafeMutableRawBufferPointer
+  /// How `readBuffer` is laid out for the read at hand.
+  var landing: LandingPlan
   var outbox: Outbox
   /// Now, as HTTP writes it.
   var date = HTTPDate()
@@ -101,7 +103,9 @@ struct ReadyFlags: OptionSet {
     self.wakeUp = WakeUp(wakeUp)
     timers = TimerWheel(now: .now)
     chores = Chores(shareMicroseconds: limits.choreMicrosecondsPerTurn, handshakesMax: limits.handshakesWaitingMax)
-    unsafe readBuffer = .allocate(byteCount: Quantum.readBytes, alignment: ByteBuffer.alignment)
+    unsafe readBuffer = .allocate(byteCount: Quantum.landingBytes, alignment: ByteBuffer.alignment)
+    // `readBuffer` goes with us, and with us the plan.
+    landing = unsafe LandingPlan(readBuffer)
     outbox = Outbox()
     tlsFailures = Budget(perSecond: 1, burst: 10, now: .now)
     buffers = BufferPool(retainedMax: limits.pooledLargeBytesMax)

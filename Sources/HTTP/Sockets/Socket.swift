@@ -81,6 +81,21 @@ extension Socket {
     }
   }
 
+  /// Fills the pieces in order.
+  func read(into pieces: UnsafeMutableBufferPointer<iovec>) -> IOResult {
+    var message = unsafe msghdr()
+    unsafe message.msg_iov = pieces.baseAddress
+    unsafe message.msg_iovlen = pieces.count
+    while true {
+      // The pieces are the caller's and outlive the call.
+      let n = unsafe recvmsg(fd, &message, 0)
+      if n > 0 { return .bytes(n) }
+      if n == 0 { return .end }
+      if errno == EINTR { continue }
+      return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+    }
+  }
+
   /// Writes the pieces in order; a peer that is gone gives an error, not a signal.
   func write(_ pieces: UnsafeMutableBufferPointer<iovec>) -> IOResult {
     while true {
@@ -160,6 +175,18 @@ extension Socket {
 
   /// The socket counts as readable once `bytes` are there, or the peer has ended.
   func setLowWaterMark(_ bytes: Int) { _ = clinux_set_option(fd, SOL_SOCKET, SO_RCVLOWAT, Int32(bytes)) }
+
+  /// A peer this near fills a buffer of megabytes as fast as any.
+  private static let nearMicroseconds = 1000
+
+  /// Bounds what the kernel holds for a peer on this machine or beside it. Its own tuning is made for long ways: left to
+  /// itself the buffer of a near peer that sends much grows until it fits no cache any more.
+  func boundReceiveBuffer(_ bytes: Int) {
+    let roundTrip = clinux_round_trip_min(fd)
+    if roundTrip < 0 || roundTrip > Socket.nearMicroseconds { return }
+    // The kernel doubles it, for its own bookkeeping.
+    _ = clinux_set_option(fd, SOL_SOCKET, SO_RCVBUF, Int32(bytes / 2))
+  }
 
   func disableNagle() { _ = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 

@@ -260,6 +260,17 @@ extension UnaryCall: StreamHandler {
     stream.bytesExpected = state == .receiving ? assembler.missingBytes : 0
   }
 
+  @unsafe public func landing(behind lent: Int, on stream: HTTPStream) -> UnsafeMutableRawBufferPointer {
+    unsafe assembler.landing(behind: lent)
+  }
+
+  public func landed(_ count: Int, on stream: HTTPStream) {
+    guard state == .receiving else { return }
+    if !stream.holdBody(count) { return fail(Status(.resourceExhausted, "too many request bytes on this connection")) }
+    assembler.landed(count)
+    stream.bytesExpected = assembler.missingBytes
+  }
+
   public func ended(_ stream: HTTPStream) {
     guard state == .receiving else { return }
     if let failure = assembler.ended() { return fail(application.status(for: failure, on: stream)) }
