@@ -27,8 +27,14 @@ link() { swiftc "${FLAGS[@]}" "$@" 2> >(grep -v 'Cannot export local symbol' >&2
 module Tensors ../../Sources/Tensors/*.swift
 module Wire ../../Sources/Wire/*.swift
 module Messages ../../Sources/Messages/*.swift
+# Records checks its sums in C.
+mkdir -p "$BUILD/CLinux"
+echo "module CLinux { header \"$(cd ../.. && pwd)/Sources/CLinux/include/CLinux.h\" export * }" > "$BUILD/CLinux/module.modulemap"
+clang -O2 -c ../../Sources/CLinux/crc32c.c -I ../../Sources/CLinux/include -o "$BUILD/crc32c.o"
+FLAGS+=(-I "$BUILD/CLinux")
+module Records ../../Sources/Records/*.swift
 module FuzzEntries Entries/*.swift
-link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,FuzzEntries}.o -o "$BUILD/fuzzer"
+link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,Records,crc32c,FuzzEntries}.o -o "$BUILD/fuzzer"
 
 # Of HTTP only what reads a request: that part needs no C library.
 module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock}.swift \

@@ -2,6 +2,7 @@
 // the end. Nothing may trap; a thrown error is an answer.
 
 import Messages
+import Records
 import Tensors
 import Wire
 
@@ -12,10 +13,12 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case savedModel = "SavedModel"
   case example = "Example"
   case bundle = "Bundle"
+  case records = "TFRecord"
 
   /// A number made of everything that was read, so that nothing is read for nothing.
   @discardableResult
   public func callAsFunction(_ bytes: RawSpan) -> Int {
+    if self == .records { return readRecords(bytes) }
     do throws(WireError) {
       let message = try WireMessage(bytes)
       switch self {
@@ -24,11 +27,23 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .savedModel: return try readSavedModel(message)
       case .example: return try readExample(message)
       case .bundle: return try readBundle(message)
+      case .records: return 0
       }
     } catch {
       return error.description.utf8.count
     }
   }
+}
+
+func readRecords(_ bytes: RawSpan) -> Int {
+  var reader = TFRecordReader(bytes)
+  var sum = 0
+  do throws(TFRecordError) {
+    while let record = try reader.next() { sum &+= 1 &+ record.byteCount }
+  } catch {
+    return error.description.utf8.count
+  }
+  return sum
 }
 
 func readPredict(_ message: WireMessage) throws(WireError) -> Int {
