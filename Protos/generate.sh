@@ -30,6 +30,7 @@ tensorflow_serving/config/platform_config.proto
 tensorflow_serving/config/ssl_config.proto
 tensorflow_serving/servables/tensorflow/saved_model_bundle_source_adapter.proto
 tensorflow_serving/servables/tensorflow/session_bundle_config.proto
+tsl/profiler/protobuf/profiler_service.proto
 "
 
 # Every service the server answers: what reflection tells clients about.
@@ -39,6 +40,7 @@ grpc/reflection/v1/reflection.proto
 grpc/reflection/v1alpha/reflection.proto
 tensorflow_serving/apis/model_service.proto
 tensorflow_serving/apis/prediction_service.proto
+tsl/profiler/protobuf/profiler_service.proto
 "
 
 # Every file a root imports, each once.

@@ -68,10 +68,12 @@ final class LoopState {
   /// Takes a request into the waiting room, until it is tried again or nobody waits for its answer; `false` when that is full.
   private func wait(_ entry: Waiting, _ carrier: some Carrier, _ model: ModelEntry) -> Bool {
     guard let ticket = waiting.admit(entry) else { return false }
+    meters.waits(waiting.count)
     let labels = RequestLabels(model: model.name, origin: carrier.origin)
     carrier.onCancel { [weak self] in
       guard let self else { return }
       waiting.leave(ticket)
+      meters.waits(waiting.count)
       var trail = entry.trail
       trail.ended(.queue, at: loop.now)
       meters.ended(&trail, .cancelled, labels)
@@ -92,6 +94,7 @@ final class LoopState {
   private func retry() {
     // All leave before the first is answered: an answer can end a connection, and with it the calls of others in the room.
     for entry in waiting.takeAll() { retry(entry.carrier, entry) }
+    meters.waits(waiting.count)
   }
 
   private func retry(_ carrier: some DetachedCarrier, _ entry: Waiting) {
@@ -109,6 +112,7 @@ final class LoopState {
   func answered(_ slot: Slot, _ signature: Signature?) {
     trail.ended(.write, at: .now)
     meters.answered(&trail, slot, signature, on: loop)
+    meters.holds(frame.bytesHeld)
   }
 
   /// It failed: the loop knows for which model.

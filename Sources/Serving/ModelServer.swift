@@ -13,6 +13,7 @@ public final class ModelServer: Sendable {
   private let health: HealthBoard
   private let scraper: Scraper
   private let logs: RequestLogs
+  private let profiler: ProfilerService
 
   /// - Parameters:
   ///   - catalog: what to serve; read by every event loop, never waited for.
@@ -27,7 +28,8 @@ public final class ModelServer: Sendable {
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
       bytesMax: options.workerQueueBytesMax, runBytesMax: options.runBytesMax)
     self.workers = workers
-    let hub = InferenceHub(options, workers)
+    let tracer = Tracer()
+    let hub = InferenceHub(options, workers, tracer)
     var methods = MethodTable()
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", InferenceHandler<PredictRequest>(hub))
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
@@ -35,6 +37,9 @@ public final class ModelServer: Sendable {
     methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())
     methods.register(path: "/grpc.health.v1.Health/List", HealthListHandler())
     methods.register(path: "/grpc.health.v1.Health/Watch", streaming: HealthWatchHandler())
+    let profiler = ProfilerService(tracer, metrics)
+    self.profiler = profiler
+    if options.profiler { profiler.register(in: &methods) }
     let services = methods.services + ReflectionHandler.services
     let reflection = ReflectionHandler(Reflection(services: services, Reflection.descriptors))
     for service in ReflectionHandler.services {
@@ -82,6 +87,7 @@ public final class ModelServer: Sendable {
   public func drain(deadline: Duration) async {
     // Each loop hears this first, and then begins to say goodbye to its connections.
     health.post { .draining }
+    profiler.stop()
     await server.drain(deadline: deadline)
     workers.stop()
     scraper.stop()

@@ -25,5 +25,8 @@ public struct ServingOptions: Sendable {
   /// Where Prometheus reads the metrics; `nil`: nowhere.
   public var metricsPath: String? = "/monitoring/prometheus/metrics"
 
+  /// Answer `tensorflow.ProfilerService`.
+  public var profiler = true
+
   public init() {}
 }

@@ -44,6 +44,8 @@ final class WorkerPool: Sendable {
   private let bytesMax: Int
   private let threads: Mutex<[SystemThread]>
   private let busy = Atomic<Int>(0)
+  /// The memory of each worker's runs.
+  private let arenas: MeterBlock
   private let refused = Atomic<Int>(0)
 
   /// - Parameters:
@@ -54,10 +56,11 @@ final class WorkerPool: Sendable {
     self.capacity = capacity
     self.bytesMax = bytesMax
     threads = Mutex([])
+    arenas = MeterBlock(wordCount: count)
     for index in 0..<count {
       let thread = SystemThread(named: "worker-\(index)") { [self] in
         var frame = Frame(bytesMax: runBytesMax)
-        work(&frame)
+        work(&frame, index)
       }
       threads.withLock { $0.append(thread) }
     }
@@ -85,6 +88,7 @@ final class WorkerPool: Sendable {
   /// How busy the workers are, from any thread.
   func pour(into snapshot: inout MetricsSnapshot) {
     let (length, bytes) = queue.withLock { ($0.count, $0.byteCount) }
+    snapshot.add((0..<arenas.count).reduce(0) { $0 &+ arenas[$1] }, to: RequestBoard.arenaBytes, ["worker"])
     snapshot.add(length, to: WorkerPool.queueLength)
     snapshot.add(bytes, to: WorkerPool.queueBytes)
     snapshot.add(busy.load(ordering: .relaxed), to: WorkerPool.workersBusy)
@@ -92,13 +96,14 @@ final class WorkerPool: Sendable {
     snapshot.add(refused.load(ordering: .relaxed), to: WorkerPool.refusedTotal)
   }
 
-  private func work(_ frame: inout Frame) {
+  private func work(_ frame: inout Frame, _ index: Int) {
     while true {
       available.wait()
       let (job, stopped) = queue.withLock { ($0.next(), $0.stopped) }
       if let job {
         busy.add(1, ordering: .relaxed)
         job.run(&frame)
+        arenas.set(UInt64(frame.bytesHeld), at: index)
         busy.subtract(1, ordering: .relaxed)
       } else if stopped {
         return

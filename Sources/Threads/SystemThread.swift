@@ -49,6 +49,16 @@ public final class SystemThread: Sendable {
     self.handle = handle
   }
 
+  /// The calling thread, whoever started it: its number and its name, as `ps -L` shows them.
+  public static var current: (id: Int, name: String) {
+    // The kernel writes at most 16 bytes, the last of them zero.
+    let name = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16) { buffer in
+      unsafe clinux_thread_name(buffer.baseAddress!)
+      return unsafe String(cString: buffer.baseAddress!)
+    }
+    return (Int(clinux_thread_id()), name)
+  }
+
   /// Waits for the thread's end.
   public func join() { pthread_join(handle, nil) }
 }

@@ -20,6 +20,13 @@ import Threads
     #expect(seen.withLock { $0 } == "loop-7")
   }
 
+  @Test func `a thread knows its name and its number`() {
+    let seen = Mutex<(id: Int, name: String)>((0, ""))
+    SystemThread(named: "loop-with-a-long-name") { seen.withLock { $0 = SystemThread.current } }.join()
+    #expect(seen.withLock { $0.name } == "loop-with-a-lon")
+    #expect(seen.withLock { $0.id } > 0 && seen.withLock { $0.id } != SystemThread.current.id)
+  }
+
   @Test func `a thread takes no signals`() {
     let isBlocked = Mutex(false)
     SystemThread(named: "quiet") {

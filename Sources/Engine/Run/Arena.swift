@@ -49,6 +49,13 @@ internal import Glibc
 
   deinit { for chunk in chunks { chunk.free() } }
 
+  /// What is allocated now.
+  var bytesHeld: Int {
+    var sum = 0
+    for chunk in chunks { sum += chunk.byteCount }
+    return sum
+  }
+
   /// Forgets every block of the run before.
   mutating func reset() {
     blocks.removeAll(keepingCapacity: true)

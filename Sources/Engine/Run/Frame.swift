@@ -37,6 +37,8 @@ final class TimeLimit: Interruption {
   private var borrowed: [Tensor] = []
   /// Asked between steps when set.
   public var interruption: (any Interruption)?
+  /// Told of every step when set.
+  public var observer: (any StepObserver)?
 
   /// Functions may call functions; a model that recurses without end is stopped here.
   static let depthMax = 64
@@ -54,6 +56,9 @@ final class TimeLimit: Interruption {
   }
 
   deinit { unsafe values.deallocate() }
+
+  /// The memory allocated for runs, in a run or between two.
+  public var bytesHeld: Int { arena.bytesHeld }
 
   // MARK: A run from outside
 
@@ -133,11 +138,13 @@ final class TimeLimit: Interruption {
         }
         // The plan owns its kernels and is borrowed for the run.
         let reference = plan.kernels[i]
+        let start = observer == nil ? 0 : UInt64(monotonicNanoseconds())
         do throws(RunError) {
           try unsafe reference.kernel.body(&self)
         } catch {
           throw error.at(node: plan.names[i])
         }
+        if let observer { observer.ran(plan.names[i], plan.ops[i], from: start, to: UInt64(monotonicNanoseconds())) }
       }
       for j in Int(next.firstRelease)..<Int(next.firstRelease + next.releaseCount) {
         let release = plan.releases[j]

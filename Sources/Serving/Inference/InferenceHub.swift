@@ -14,9 +14,11 @@ internal import Wire
 final class InferenceHub: Sendable {
   let options: ServingOptions
   private let workers: WorkerPool
+  let tracer: Tracer
 
-  init(_ options: ServingOptions, _ workers: WorkerPool) {
+  init(_ options: ServingOptions, _ workers: WorkerPool, _ tracer: Tracer = Tracer()) {
     self.options = options
+    self.tracer = tracer
     self.workers = workers
   }
 
@@ -35,7 +37,15 @@ final class InferenceHub: Sendable {
       state.trail.reaches(slot)
       state.trail.log = state.logs.sample(slot, carrier.origin.api)
       do throws(Status) {
-        try serve(request, carrier, slot, state)
+        if let line = tracer.line {
+          let start = MonotonicTime.now
+          state.frame.observer = line
+          defer { state.frame.observer = nil }
+          try serve(request, carrier, slot, state)
+          if !state.trail.isDetached { line.request(state.trail, RequestLabels(slot, state.trail), "OK", from: start) }
+        } else {
+          try serve(request, carrier, slot, state)
+        }
       } catch {
         state.failed(error.code, RequestLabels(slot, state.trail))
         throw error
@@ -63,7 +73,7 @@ final class InferenceHub: Sendable {
       // It needs more memory than a loop gives. What a cheap run has done so far may be done again.
     }
     state.meters.detached(&state.trail, slot)
-    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options, state.trail, state.loop)) else {
+    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options, state.trail, state.loop, tracer)) else {
       throw Status(.resourceExhausted, "too many requests wait for a worker already")
     }
   }
@@ -76,10 +86,15 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
   private let options: ServingOptions
   private let trail: RequestTrail
   private let loop: EventLoop
+  private let tracer: Tracer
   let byteCount: Int
 
   /// - Parameter loop: the request's; what became of it is counted there.
-  init(_ request: Request, _ lease: consuming Lease, _ options: ServingOptions, _ trail: RequestTrail, _ loop: EventLoop) {
+  init(
+    _ request: Request, _ lease: consuming Lease, _ options: ServingOptions, _ trail: RequestTrail, _ loop: EventLoop,
+    _ tracer: Tracer
+  ) {
+    self.tracer = tracer
     self.request = request
     self.trail = trail
     self.loop = loop
@@ -94,13 +109,21 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
     // Nobody waits any more.
     if request.isCancelled { return ended(trail, abandoned) }
     frame.interruption = self
-    defer { frame.interruption = nil }
+    let line = tracer.line
+    if let line { frame.observer = line }
+    defer {
+      frame.interruption = nil
+      if line != nil { frame.observer = nil }
+    }
+    let start = trail.accounted
     do throws(Status) {
       try request.serve(lease.slot, options, &frame, &trail)
       trail.ended(.write, at: .now)
+      line?.request(trail, RequestLabels(lease.slot, trail), "OK", from: start)
       ended(trail, .ok)
     } catch {
       request.fail(error)
+      line?.request(trail, RequestLabels(lease.slot, trail), error.code.name, from: start)
       ended(trail, error.code == .cancelled ? abandoned : error.code)
     }
   }

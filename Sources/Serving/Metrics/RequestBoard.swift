@@ -12,6 +12,8 @@ final class RequestBoard: Sendable {
     var blocks: [ObjectIdentifier: (labels: RequestLabels, block: MeterBlock)] = [:]
     /// By labels without version and signature: TensorFlow Serving's counters belong to the model and only go up.
     var totals: [RequestLabels: MeterBlock] = [:]
+    /// The memory of each loop's runs, and the requests that wait for a model on it.
+    var arenas: [MeterBlock] = []
   }
 
   private let state = Mutex(State())
@@ -19,6 +21,13 @@ final class RequestBoard: Sendable {
   func makeBlock(_ labels: RequestLabels) -> MeterBlock {
     let block = MeterBlock(wordCount: RequestWords.count)
     state.withLock { $0.blocks[ObjectIdentifier(block)] = (labels, block) }
+    return block
+  }
+
+  /// Where a loop says what memory its runs have and how many requests wait on it.
+  func makeArena() -> MeterBlock {
+    let block = MeterBlock(wordCount: 2)
+    state.withLock { $0.arenas.append(block) }
     return block
   }
 
@@ -70,6 +79,9 @@ final class RequestBoard: Sendable {
   private static let wasted = MetricDescription("martlet_wasted_runs_total", .counter, labels: ["model_name"])
   private static let wastedSeconds = MetricDescription("martlet_wasted_run_seconds_total", .counter, labels: ["model_name"])
 
+  private static let waiting = MetricDescription("martlet_requests_waiting_for_model", .gauge)
+  static let arenaBytes = MetricDescription("martlet_arena_bytes", .gauge, labels: ["threads"])
+
   func pour(into snapshot: inout MetricsSnapshot) {
     for description in [
       RequestBoard.requestCount, RequestBoard.requestLatency, RequestBoard.runtimeLatency, RequestBoard.exampleCounts,
@@ -77,7 +89,11 @@ final class RequestBoard: Sendable {
       RequestBoard.wastedSeconds,
     ] { snapshot.declare(description) }
     for description in [RequestBoard.graphRuns, RequestBoard.graphTime, RequestBoard.sessionRuns] { snapshot.add(0, to: description) }
-    let (blocks, totals) = state.withLock { ($0.blocks.values.map { $0 }, $0.totals) }
+    let (blocks, totals, arenas) = state.withLock { ($0.blocks.values.map { $0 }, $0.totals, $0.arenas) }
+    for arena in arenas {
+      snapshot.add(arena[0], to: RequestBoard.arenaBytes, ["loop"])
+      snapshot.add(arena[1], to: RequestBoard.waiting)
+    }
     for (labels, block) in blocks {
       pour(labels, block, into: &snapshot)
       pourVersion(labels, block, into: &snapshot)

@@ -69,6 +69,7 @@ final class RequestMeters {
   }
 
   private let board: RequestBoard
+  private let arena: MeterBlock
   /// Blocks of slots. Open addressing, at most half full; a power of two of places.
   private var table: [Entry?] = .init(repeating: nil, count: 64)
   private var used = 0
@@ -82,6 +83,7 @@ final class RequestMeters {
 
   init(_ board: RequestBoard, _ snapshot: CatalogSnapshot) {
     self.board = board
+    arena = board.makeArena()
     slots = Set(snapshot.models.flatMap(\.slots).map(\.id))
   }
 
@@ -115,6 +117,12 @@ final class RequestMeters {
     lastTurn = loop.now
     lastEnd = trail.accounted
   }
+
+  /// A run has left so much memory allocated.
+  func holds(_ byteCount: Int) { arena.set(UInt64(byteCount), at: 0) }
+
+  /// So many requests wait for their models.
+  func waits(_ count: Int) { arena.set(UInt64(count), at: 1) }
 
   /// It ended in some other way, or elsewhere. Its slot may be gone.
   func ended(_ trail: inout RequestTrail, _ code: Status.Code, _ labels: RequestLabels) {

@@ -41,6 +41,12 @@ internal import Synchronization
     unsafe word.pointee.store(word.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 
+  /// Sets a level, on the one thread that writes this block.
+  public func set(_ value: UInt64, at index: Int) {
+    // In bounds: `word` has checked.
+    unsafe word(index).pointee.store(value, ordering: .relaxed)
+  }
+
   /// Counts a value in the histogram whose words begin at `offset`, on the one thread that writes this block.
   public func record(_ ticks: UInt64, in layout: HistogramLayout, at offset: Int) {
     add(at: offset + layout.bucket(of: ticks))

@@ -18,6 +18,7 @@ extension Options {
     serving.waitingMax = loadWaitQueueSize
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
     serving.workers = workerThreads > 0 ? workerThreads : runtime.parallelism
+    serving.profiler = enableProfiler
     serving.metricsPath = monitoring.isEnabled ? monitoring.path : nil
     return serving
   }
