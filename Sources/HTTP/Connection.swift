@@ -14,6 +14,7 @@
 //
 // Life:  connecting ─► handshaking (TLS) ─► open ─► closed. Inside a protocol's own code (`isBusy`) nothing closes: it notes
 // `mustClose`.
+internal import CLinux
 internal import Glibc
 internal import Telemetry
 

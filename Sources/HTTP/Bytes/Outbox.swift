@@ -1,5 +1,6 @@
 // What one connection is about to write, gathered into one system call: frames copied back to back, long bodies named
 // where they stand. One per loop; used and emptied within one flush.
+internal import CLinux
 internal import Glibc
 
 @safe struct Outbox: ~Copyable {

@@ -13,6 +13,7 @@
 // body's bytes and does not look at them, and handlers are told instead that their bytes have landed.
 //
 // Lent memory is written by that one system call and read back before anything else happens: nothing can move it meanwhile.
+internal import CLinux
 internal import Glibc
 
 @safe struct LandingPlan: ~Copyable {
