@@ -1,5 +1,6 @@
 // Bodies read straight to where they belong: the cursor and the plan as values over random sequences of frames, then a server
 // that lends memory, against a peer that does what was forecast, and one that does not.
+import CLinux
 import Glibc
 import Synchronization
 import Testing
