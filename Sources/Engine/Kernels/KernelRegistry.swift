@@ -80,6 +80,7 @@ public struct KernelRegistry: Sendable {
     sparseTensorKernels,
     crossKernels,
     raggedKernels,
+    raggedVariantKernels,
     countingKernels,
     regexKernels,
     listKernels,

@@ -1,6 +1,7 @@
 // Tensor lists: what TensorFlow's loops gather their steps in. A list is one block of the run's arena, a header and behind it the
 // elements side by side, so that stacking a list is one copy, and setting an element of a list that nobody else holds is one, too.
-// All elements of a list have one shape here; TensorFlow's lists of unlike tensors do not come out of the loops it writes.
+// All elements of a list have one shape here; TensorFlow's lists of unlike tensors do not come out of the loops it writes. A variant in a
+// list is a slot that names its block (`RaggedVariantKernels.swift`).
 //
 //   block   [ header, 128 bytes ][ element 0 ][ element 1 ] ...        an element never set reads zero
 internal import Tensors
@@ -45,6 +46,12 @@ let listKernels: [KernelDefinition] = [
     let list = try frame.list(input: 0)
     let header = list.header
     let index = try list.index(try frame.scalar(1, "index"))
+    if header.dtype == .variant {
+      guard header.shape == [] else { throw .invalidArgument("the list's variants are not set, or no scalars") }
+      // The list holds a slot for each of its elements.
+      let slots = unsafe Value(dtype: .variant, shape: [header.count], base: list.elements)
+      return try frame.output(0, variant: slots, at: index)
+    }
     let shape = if let known = header.shape { known } else { try frame.wholeShape(2, "Trying to read an uninitialized tensor") }
     let out = try frame.output(0, header.dtype, shape)
     guard header.shape != nil else { return unsafe frame.zero(out) }
@@ -120,7 +127,7 @@ extension Frame {
 
   /// Output 0: a list of elements that read zero.
   fileprivate mutating func list(_ dtype: DType, _ shape: Shape?, count: Int) throws(RunError) -> TensorList {
-    guard dtype != .variant, dtype != .resource else { throw .unimplemented("lists of \(dtype) are not supported") }
+    guard dtype != .resource else { throw .unimplemented("lists of \(dtype) are not supported") }
     var header = TensorList.Header(
       mark: TensorList.Header.mark, dtype: dtype, isShapeKnown: shape != nil, elementShape: shape ?? Shape(), count: count)
     var byteCount = 0
@@ -165,6 +172,10 @@ extension Frame {
       if header.isShapeKnown {
         unsafe target.elements.copyMemory(from: list.elements, byteCount: header.elementSize * min(header.count, count))
       }
+    }
+    if item.dtype == .variant {
+      var slot = try self.slot(of: item)
+      return unsafe (target.elements + index * item.byteCount).copyMemory(from: &slot, byteCount: item.byteCount)
     }
     // `index` is below `count`.
     unsafe (target.elements + index * item.byteCount).copyMemory(from: item.base, byteCount: item.byteCount)

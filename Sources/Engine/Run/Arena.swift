@@ -112,6 +112,8 @@ internal import Glibc
   /// Where a block starts. Valid until the arena is reset.
   @unsafe func base(of block: Int32) -> UnsafeMutableRawPointer { unsafe blocks[Int(block)].base }
 
+  /// Blocks there are, in use or not.
+  var blockCount: Int { blocks.count }
   func byteCount(of block: Int32) -> Int { blocks[Int(block)].byteCount }
   func uses(of block: Int32) -> Int32 { blocks[Int(block)].uses }
   mutating func retain(_ block: Int32) { blocks[Int(block)].uses += 1 }

@@ -246,8 +246,10 @@ extension OpDefinition {
     RaggedFillEmptyRows value_rowids:int64 values:$T nrows:int64 default_value:$T -> output_value_rowids:int64 output_values:$T empty_row_indicator:bool reverse_index_map:int64
     RaggedGather params_nested_splits:PARAMS_RAGGED_RANK*$Tsplits params_dense_values:$Tvalues indices:$Tindices -> output_nested_splits:OUTPUT_RAGGED_RANK*$Tsplits output_dense_values:$Tvalues Tsplits=int64
     RaggedRange starts:$T limits:$T deltas:$T -> rt_nested_splits:$Tsplits rt_dense_values:$T T=int32 Tsplits=int64
+    RaggedTensorFromVariant encoded_ragged:variant -> output_nested_splits:output_ragged_rank*$Tsplits output_dense_values:$Tvalues Tsplits=int64
     RaggedTensorToSparse rt_nested_splits:RAGGED_RANK*$Tsplits rt_dense_values:$T -> sparse_indices:int64 sparse_values:$T sparse_dense_shape:int64 Tsplits=int64
     RaggedTensorToTensor shape:$Tshape values:$T default_value:$T row_partition_tensors:num_row_partition_tensors*$Tindex -> result:$T
+    RaggedTensorToVariant rt_nested_splits:RAGGED_RANK*$Tsplits rt_dense_values:$Tvalues -> encoded_ragged:variant Tsplits=int64
     RandomStandardNormal shape:$T -> output:$dtype
     Range start:$Tidx limit:$Tidx delta:$Tidx -> output:$Tidx Tidx=int32
     Rank input:$T -> output:int32

@@ -1,0 +1,8 @@
+
+
+count:
+
+known	Rÿÿÿÿÿÿÿÿÿ
+
+textBABCCCBZZ
+	text_flowbranches

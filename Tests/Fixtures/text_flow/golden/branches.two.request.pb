@@ -1,0 +1,5 @@
+
+
+	text_flowbranches
+which:
+wordsBcccBzz

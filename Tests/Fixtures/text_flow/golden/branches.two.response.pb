@@ -1,0 +1,8 @@
+
+
+count:
+
+known	R
+ 
+textBccc-cccBzz-zz
+	text_flowbranches

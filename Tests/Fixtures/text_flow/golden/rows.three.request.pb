@@ -1,0 +1,4 @@
+
+
+	text_flowrows
+wordsBaBcccBzz
