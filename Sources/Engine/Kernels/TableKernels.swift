@@ -81,6 +81,7 @@ final class TableContents: Sendable {
 
   /// Whether two rows are the same; both of one type.
   fileprivate static func same(_ a: Value, _ i: Int, _ b: Value, _ j: Int, _ size: Int) -> Bool {
+    if a.dtype == .string, size == 1 { return a.string(at: i) == b.string(at: j) }
     if a.dtype == .string { return (0..<size).allSatisfy { a.string(at: i * size + $0) == b.string(at: j * size + $0) } }
     // Rows of one type and size.
     return unsafe RawSpan(_unsafeStart: a.at(i * size), byteCount: size * a.dtype.size)
