@@ -199,4 +199,67 @@ import Testing
     #expect(try run(plans[2], [key(1, 1)])[0].array(of: Int64.self) == [Int64(threads * times + times - 2)])
     #expect(try run(plans[1], [key(1, 1)])[0].array(of: Int64.self) == [-1, -1])
   }
+
+  /// Every op that changes state, with values, shapes and types no graph would give it. Whatever comes out, the process lives, and
+  /// what is in the variable and the table can still be read.
+  @Test(arguments: UInt64(1)...8)
+  func `no input to an op that changes state stops the process`(seed: UInt64) throws {
+    var random = Seeded(state: seed)
+    let vector: [String: Attribute] = ["key_dtype": .type(.string), "value_dtype": .type(.float), "shared_name": .string(Array("t".utf8)), "value_shape": .shape(PartialShape([2]))]
+    let dense: [String: Attribute] = ["key_dtype": .type(.int64), "value_dtype": .type(.float), "shared_name": .string(Array("d".utf8))]
+    let names = [
+      "Assign", "AssignAdd", "AssignSub", "CountUpTo", "ScatterUpdate", "ScatterAdd", "ScatterDiv", "ScatterMax", "ScatterNdUpdate", "ScatterNdAdd",
+      "StridedSliceAssign", "LookupTableInsertV2", "LookupTableImportV2", "LookupTableRemoveV2", "LookupTableFindV2",
+    ]
+    let stateful: [String: [String: Attribute]] = ["CountUpTo": ["limit": .int(2)]]
+    for start in [Tensor(.float, shape: [3, 2], [Float](repeating: 1, count: 6)), Tensor(.int64, shape: [], [Int64(0)]), Tensor(shape: [2], strings: [[97], [98]])] {
+      for op in names {
+        for target in op.hasPrefix("Lookup") ? ["t", "d"] : ["v"] {
+          let model = Model([
+            ("v", "VariableV2", [], ["dtype": .type(start.dtype)]), const("start", start), ("init", "Assign", ["v", "start"], [:]),
+            ("t", "MutableHashTableOfTensorsV2", [], vector),
+            const("empty", Tensor(.int64, shape: [], [Int64(0)])), const("deleted", Tensor(.int64, shape: [], [Int64(-1)])),
+            ("d", "MutableDenseHashTableV2", ["empty", "deleted"], dense),
+            feed("a"), feed("b"), feed("c"), feed("e"), ("op", op, [target, "a", "b", "c", "e"], stateful[op] ?? [:]),
+            const("zero", scalar(0)), ("done", "Identity", ["zero", "^op"], [:]), ("size", "LookupTableSizeV2", ["t"], [:]), ("length", "LookupTableSizeV2", ["d"], [:]),
+          ])
+          try model.initialise("init")
+          let plans = try model.plans((["a", "b", "c", "e"], ["done"]), ([], ["v"]), ([], ["size"]), ([], ["length"]))
+          for _ in 0..<12 {
+            _ = try? run(plans[0], (0..<4).map { _ in random.tensor() })
+            for plan in plans.dropFirst() { _ = try run(plan) }
+          }
+        }
+      }
+    }
+  }
+
+  /// SplitMix64: the seed is the test.
+  private struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      return z ^ (z >> 31)
+    }
+
+    mutating func tensor() -> Tensor {
+      let shapes: [Shape] = [[], [0], [1], [2], [3], [1, 1], [2, 1], [3, 2], [1, 2], [0, 2], [2, 2, 1]]
+      let shape = shapes.randomElement(using: &self)!
+      func filled<T: BitwiseCopyable>(_ dtype: DType, _ choices: [T]) -> Tensor {
+        Tensor(dtype, shape: shape, (0..<shape.count).map { _ in choices.randomElement(using: &self)! })
+      }
+      switch Int.random(in: 0..<5, using: &self) {
+      case 0: return filled(.float, [Float(0), 1, -1e30, .nan, .infinity])
+      case 1: return filled(.int64, [Int64(0), 1, 2, -1, 5, .max, .min])
+      case 2: return filled(.int32, [Int32(0), 1, 2, -1, 5, .max, .min])
+      case 3: return filled(.bool, [UInt8(0), 1])
+      default:
+        return Tensor(shape: shape, strings: (0..<shape.count).map { _ in [[], [97], [98, 99], [UInt8](repeating: 100, count: 40)].randomElement(using: &self)! })
+      }
+    }
+  }
 }

@@ -25,9 +25,7 @@ def the_next_version(path, rng):
 def save_counter(path, start):
     counter = v1.Variable(start, name="counter")
     delta = v1.placeholder(tf.float32, [], name="delta")
-    increment = v1.assign_add(counter, 1.0, use_locking=True)
-    increment_by = v1.assign_add(counter, delta, use_locking=True)
-    reset = v1.assign(counter, 0.0)
+    increment, increment_by, reset = counter.assign_add(1.0), counter.assign_add(delta), counter.assign(0.0)
     info = v1.saved_model.build_tensor_info
     outputs = {name: info(tensor) for name, tensor in {"get_counter": counter, "incr_counter": increment, "incr_counter_by": increment_by, "reset_counter": reset}.items()}
     inputs = {name: {"delta": info(delta)} if name == "incr_counter_by" else {} for name in outputs}
