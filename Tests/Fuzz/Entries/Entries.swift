@@ -14,6 +14,9 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case example = "Example"
   case bundle = "Bundle"
   case records = "TFRecord"
+  case classificationRequest = "ClassificationRequest"
+  case multiInferenceRequest = "MultiInferenceRequest"
+  case sessionRunRequest = "SessionRunRequest"
 
   /// A number made of everything that was read, so that nothing is read for nothing.
   @discardableResult
@@ -28,6 +31,9 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .example: return try readExample(message)
       case .bundle: return try readBundle(message)
       case .records: return 0
+      case .classificationRequest: return try readClassify(message)
+      case .multiInferenceRequest: return try readMultiInference(message)
+      case .sessionRunRequest: return try readSessionRun(message)
       }
     } catch {
       return error.description.utf8.count
