@@ -17,12 +17,15 @@ public final class Model: Sendable {
   /// Bytes of all constants and variables, each counted once.
   public let byteCount: Int
 
+  /// Plans for tensors by name, whether a signature names them or not; `nil` when there is no graph to make them from.
+  public let sessionPlans: SessionPlans?
+
   /// What an operator should know and no client: signatures that were left out, and why.
   public let warnings: [String]
 
   public init(
     signatures: [Signature], signatureDefs: [(name: String, bytes: [UInt8])], byteCount: Int? = nil,
-    warnings: [String] = []
+    warnings: [String] = [], sessionPlans: SessionPlans? = nil
   ) {
     self.signatures = signatures
     names = ByteTable(signatures.map { Array($0.name.utf8) })
@@ -30,6 +33,7 @@ public final class Model: Sendable {
     self.signatureDefs = signatureDefs
     self.byteCount = byteCount ?? Model.byteCount(of: signatures.map(\.plan), nil)
     self.warnings = warnings
+    self.sessionPlans = sessionPlans
   }
 
   /// The signature of that name.
@@ -83,6 +87,8 @@ public final class Signature: Sendable {
   /// In the order of the plan's outputs.
   public let outputs: [Parameter]
   public let plan: Plan
+  /// The same in one run with other signatures, where there are some that take the same single tensor.
+  public let joint: Joint?
   /// What a run has taken lately, by its number of rows.
   public let cost = CostEstimate()
   private let inputTypes: FixedArray<DType>
@@ -96,13 +102,16 @@ public final class Signature: Sendable {
     "tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress",
   ]
 
-  public init(name: String, methodName: String, inputs: [Parameter], outputs: [Parameter], plan: Plan) {
+  public init(
+    name: String, methodName: String, inputs: [Parameter], outputs: [Parameter], plan: Plan, joint: Joint? = nil
+  ) {
     precondition(inputs.count == plan.inputCount && outputs.count == plan.outputCount)
     self.name = name
     self.methodName = methodName
     self.inputs = inputs
     self.outputs = outputs
     self.plan = plan
+    self.joint = joint
     inputTypes = FixedArray(inputs.map(\.dtype))
     inputNames = ByteTable(inputs.map { Array($0.alias.utf8) })
     outputNames = ByteTable(outputs.map { Array($0.alias.utf8) })
@@ -133,6 +142,28 @@ public final class Signature: Sendable {
     // The bytes are a `let` of this object: they live as long as `self` is borrowed.
     let bytes = unsafe RawSpan(_unsafeStart: outputKeyBytes.base + range.lowerBound, byteCount: range.count)
     return unsafe _overrideLifetime(bytes, borrowing: self)
+  }
+}
+
+/// Signatures that take the same single tensor, in one plan: its outputs are theirs, one signature's after the other's.
+public final class JointPlan: Sendable {
+  public let plan: Plan
+  public let cost = CostEstimate()
+
+  public init(_ plan: Plan) { self.plan = plan }
+}
+
+extension Signature {
+  /// A signature's part in a joint plan.
+  public struct Joint: Sendable {
+    public let plan: JointPlan
+    /// The place of the signature's first output among the plan's.
+    public let firstOutput: Int
+
+    public init(plan: JointPlan, firstOutput: Int) {
+      self.plan = plan
+      self.firstOutput = firstOutput
+    }
   }
 }
 

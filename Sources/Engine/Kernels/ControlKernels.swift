@@ -9,7 +9,10 @@ let controlKernels: [KernelDefinition] = [
     { frame throws(RunError) in for i in 0..<frame.inputCount { frame.forward(i, to: i) } }
   },
   KernelDefinition("Placeholder") { node throws(GraphError) in
-    throw node.invalid("You must feed a value for placeholder tensor '\(node.node.name)'")
+    // TensorFlow says it without the op's name.
+    var missing = "You must feed a value for placeholder tensor '\(node.node.name)' with dtype \(try node.dtype("dtype", default: .float))"
+    if let shape = try? node.shape("shape"), shape.extents?.isEmpty == false { missing += " and shape \(shape)" }
+    throw GraphError(.invalid, missing, node: node.node.name)
   },
   KernelDefinition("Assert", .writes) { _ throws(GraphError) in
     { frame throws(RunError) in

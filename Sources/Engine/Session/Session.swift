@@ -13,6 +13,8 @@ public final class Session: Sendable {
   /// Where files named by the graph (assets) are read.
   public let files: (any FileReader)?
   private let index: [String: Int]
+  /// What plans for serving write: these variables, and tables.
+  private let written = Mutex<(variables: Set<String>, tables: Bool)>(([], false))
   private let functionPlans = Mutex<[String: FunctionPlan]>([:])
 
   public init(
@@ -95,9 +97,26 @@ public final class Session: Sendable {
     }
     // What branches and loops write to by a handle of their own.
     for function in graph.functions.values { written.formUnion(function.writtenVariables(registry)) }
+    let tables = subgraphs.contains { $0.nodes.contains { $0.op.hasPrefix("LookupTable") && registry[$0.op]?.effect == .writes } }
+    self.written.withLock { $0 = (written, tables) }
     var plans: [Plan] = []
     for subgraph in subgraphs { plans.append(try finish(subgraph, freezing: written)) }
     return plans
+  }
+
+  /// Whether requests change variables or tables: the state of such a model is part of it for as long as it serves.
+  public var hasState: Bool { written.withLock { !$0.variables.isEmpty || $0.tables } }
+
+  /// A plan beside those that serve. It may write the variables that those write; all others are constants.
+  func plan(_ interface: Interface) throws(GraphError) -> Plan {
+    let subgraph = try extract(interface)
+    let written = self.written.withLock { $0.variables }
+    if let name = subgraph.writtenVariables(registry).subtracting(written).min() {
+      // A name has its container before a slash; most have none.
+      let name = name.hasPrefix("/") ? String(name.dropFirst()) : name
+      throw GraphError(.failed, "variable '\(name)' is a constant while the model serves, and cannot be assigned to")
+    }
+    return try finish(subgraph, freezing: written)
   }
 
   /// Runs once, at load: restoring, initialising. The outputs are copies.

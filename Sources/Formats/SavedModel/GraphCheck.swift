@@ -197,6 +197,9 @@ struct TensorTypes: Sendable {
   /// For each node the types of its outputs, where known; `nil` for an op that is not.
   fileprivate let outputs: [[DType?]?]
 
+  /// The types of a node's outputs.
+  subscript(node: Int) -> [DType?]? { outputs.indices.contains(node) ? outputs[node] : nil }
+
   /// Why a tensor of `dtype` cannot be taken from an endpoint, or put in its place; `nil` when it can.
   func objection(to dtype: DType, at endpoint: Endpoint) -> String? {
     guard outputs.indices.contains(endpoint.node), let types = outputs[endpoint.node] else {

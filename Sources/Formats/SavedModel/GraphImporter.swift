@@ -45,9 +45,10 @@ struct GraphImporter: ~Escapable {
   private func text(_ range: Range<UInt32>) -> String { String(showing: bytes.extracting(range)) }
 
   /// The graph that computes the tensors of these names; those no node has are left out.
+  /// - Parameter all: and every other node there is.
   @_lifetime(self: copy self)
-  mutating func graph(reaching names: [String]) throws -> (graph: Graph, types: TensorTypes) {
-    var roots: [Int] = []
+  mutating func graph(reaching names: [String], andAllElse all: Bool = false) throws -> (graph: Graph, types: TensorTypes) {
+    var roots: [Int] = all ? Array(index.scope) : []
     for name in names {
       let reference = TensorReference(name)
       if let node = index.node(named: Array(reference.node.utf8).rawSpan, in: index.scope, of: bytes) { roots.append(node) }

@@ -42,36 +42,86 @@ public struct SavedModelLoader: Sendable {
     }
   }
 
+  /// A session that has been restored and initialised, and what it was made from.
+  private struct Started {
+    var session: Session
+    var types: TensorTypes
+    var interfaces: SignatureDefs
+    var startup: Startup
+    var bundle: TensorBundle?
+  }
+
   /// Many kinds of error arise on the way; `load` above makes one of them.
   private func load(_ file: SavedModelFile, restored: () -> Void) throws -> Model {
+    let loaded: (signatures: [Signature], warnings: [String])
+    let signatureDefs: [(name: String, bytes: [UInt8])]
+    let sessionPlans: SessionPlans
+    weak let resources: Resources?
+    do {
+      let started = try start(file, restored: restored)
+      let session = started.session
+      resources = session.resources
+      do { loaded = try started.interfaces.signatures(session, started.types) } catch {
+        throw explained(error, started)
+      }
+      if !started.startup.isRestored, let name = session.resources.firstWithoutValue {
+        throw FormatError(
+          .notFound, "the file is missing, and nothing else gives variable '\(name)' a value",
+          file: started.startup.prefix + ".index")
+      }
+      signatureDefs = started.interfaces.bytes
+      sessionPlans = self.sessionPlans(started, file.directory)
+    }
+    return Model(
+      signatures: loaded.signatures, signatureDefs: signatureDefs,
+      byteCount: Model.byteCount(
+        of: loaded.signatures.flatMap { [$0.plan] + ($0.joint.map { [$0.plan.plan] } ?? []) }, resources),
+      warnings: loaded.warnings, sessionPlans: sessionPlans)
+  }
+
+  /// - Parameter entire: import the whole graph where that can be done, not only what signatures need.
+  private func start(_ file: SavedModelFile, entire: Bool = false, restored: () -> Void = {}) throws -> Started {
     let bytes = file.bytes.rawSpan
     let meta = try MetaGraphDef(WireMessage(bytes, at: try metaGraph(bytes)))
     let interfaces = try SignatureDefs(meta)
     let startup = try Startup(meta, directory: file.directory)
-    var importer = try GraphImporter(meta)
-    let (graph, types) = try importer.graph(reaching: interfaces.tensorNames + startup.tensorNames)
-
-    let bundle = try startup.openBundle()
-    let loaded: (signatures: [Signature], warnings: [String])
-    weak let resources: Resources?
-    do {
-      let session = Session(graph, checkpoint: bundle, files: AssetFiles(directory: file.directory))
-      resources = session.resources
-      do {
-        try startup.run(session, types, restored: restored)
-        loaded = try interfaces.signatures(session, types)
-      } catch {
-        // The engine tells that a read failed; the bundle knows why.
-        throw bundle?.failure ?? GraphImporter.listingMissing(error, graph, session.registry)
-      }
-      if !startup.isRestored, let name = session.resources.firstWithoutValue {
-        throw FormatError(
-          .notFound, "the file is missing, and nothing else gives variable '\(name)' a value", file: startup.prefix + ".index")
-      }
+    let names = interfaces.tensorNames + startup.tensorNames
+    var imported: (graph: Graph, types: TensorTypes)?
+    if entire {
+      var importer = try GraphImporter(meta)
+      imported = try? importer.graph(reaching: names, andAllElse: true)
     }
-    return Model(
-      signatures: loaded.signatures, signatureDefs: interfaces.bytes,
-      byteCount: Model.byteCount(of: loaded.signatures.map(\.plan), resources), warnings: loaded.warnings)
+    if imported == nil {
+      var importer = try GraphImporter(meta)
+      imported = try importer.graph(reaching: names)
+    }
+    guard let (graph, types) = imported else { preconditionFailure("the importer returned or threw") }
+    let bundle = try startup.openBundle()
+    let session = Session(graph, checkpoint: bundle, files: AssetFiles(directory: file.directory))
+    let started = Started(session: session, types: types, interfaces: interfaces, startup: startup, bundle: bundle)
+    do { try startup.run(session, types, restored: restored) } catch { throw explained(error, started) }
+    return started
+  }
+
+  /// The engine tells that a read failed; the bundle knows why.
+  private func explained(_ error: any Error, _ started: Started) -> any Error {
+    started.bundle?.failure ?? GraphImporter.listingMissing(error, started.session.graph, started.session.registry)
+  }
+
+  private func sessionPlans(_ started: Started, _ directory: String) -> SessionPlans {
+    // The session of a model that requests change is the only one with its state.
+    if started.session.hasState {
+      let types = started.types
+      let opened = SessionPlans.Opened(session: started.session, types: { types[$0] })
+      return SessionPlans { () throws(GraphError) in opened }
+    }
+    return SessionPlans { [self] () throws(GraphError) in
+      do {
+        let started = try start(try SavedModelFile(in: directory), entire: true)
+        let types = started.types
+        return SessionPlans.Opened(session: started.session, types: { types[$0] })
+      } catch { throw GraphError(.failed, "\(FormatError(error, in: directory))") }
+    }
   }
 
   /// Where the meta graph with the wanted tags stands.

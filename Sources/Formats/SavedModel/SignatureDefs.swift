@@ -107,13 +107,38 @@ struct SignatureDefs {
     guard !callable.isEmpty || warnings.isEmpty else {
       throw FormatError(.unsupported, "no signature can be called: " + warnings.joined(separator: "; "))
     }
-    let plans = try session.plans(interfaces)
-    let signatures = zip(callable, plans).map { definition, plan in
+    let groups = SignatureDefs.joint(callable, interfaces)
+    let plans = try session.plans(
+      interfaces
+        + groups.map { group in
+          Session.Interface(feeds: interfaces[group[0]].feeds, fetches: group.flatMap { interfaces[$0].fetches })
+        })
+    var joint: [Int: Signature.Joint] = [:]
+    for (group, plan) in zip(groups, plans[callable.count...]) {
+      let plan = JointPlan(plan)
+      var first = 0
+      for member in group {
+        joint[member] = Signature.Joint(plan: plan, firstOutput: first)
+        first += callable[member].outputs.count
+      }
+    }
+    let signatures = callable.enumerated().map { i, definition in
       Signature(
         name: definition.name, methodName: definition.methodName, inputs: definition.inputs,
-        outputs: definition.outputs, plan: plan)
+        outputs: definition.outputs, plan: plans[i], joint: joint[i])
     }
     return (signatures, warnings)
+  }
+
+  /// The signatures that a MultiInference may ask together: those that take serialized examples from the same tensor, and
+  /// nothing else.
+  private static func joint(_ definitions: [Definition], _ interfaces: [Session.Interface]) -> [[Int]] {
+    var groups: [Endpoint: [Int]] = [:]
+    for (i, definition) in definitions.enumerated() where definition.inputs.count == 1 {
+      guard definition.inputs[0].alias == "inputs", definition.inputs[0].dtype == .string else { continue }
+      groups[interfaces[i].feeds[0], default: []].append(i)
+    }
+    return groups.values.filter { $0.count > 1 }.sorted { $0[0] < $1[0] }
   }
 
   private func endpoint(of parameter: Signature.Parameter, _ session: Session, _ types: TensorTypes) throws -> Endpoint {

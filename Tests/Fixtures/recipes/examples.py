@@ -3,7 +3,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import fixture
-from .saving import save_tf1, save_tf2, tf1_graph, v1
+from .saving import edit, save_tf1, save_tf2, tf1_graph, v1
 
 
 def example(**features):
@@ -133,3 +133,103 @@ def parse_example_v2(path, rng):
     return ({f"serving_default.{name}": {"examples": batch} for name, batch in cases.items()}
             | {f"dense.{name}": {"examples": cases[name]} for name in ("rich", "many", "wrong_type")}
             | {f"single.{name}": {"example": cases[name][0]} for name in ("rich", "poor", "wrong_type", "garbage")})
+
+
+# For Classify, Regress and MultiInference: what TF1's estimators export, what TF2 does, and every way to get one wrong.
+
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+INFERENCE = {
+    "x": tf.io.FixedLenFeature([1], tf.float32),
+    "bias": tf.io.FixedLenFeature([1], tf.float32, [2.0]),
+    "name": tf.io.FixedLenFeature([], tf.string, b"anon"),
+}
+INFERENCE_CASES = {
+    "two": [example(x=[1.0]), example(x=[4.0], bias=[-1.0], name=[b"zoe"])],
+    "missing": [example(x=[1.0]), example(bias=[1.0])],
+}
+
+
+@fixture("inference")
+def estimators(path, rng):
+    """TF1: scores [x, 2x, 3x], classes (name, "b", "c"), regression x / 2 + bias, from examples and, elsewhere, wrongly."""
+    with tf1_graph():
+        serialized = v1.placeholder(tf.string, [None], name="input_example_tensor")
+        another = v1.placeholder(tf.string, [None], name="another")
+        number = v1.placeholder(tf.float32, [None], name="number")
+        parsed = v1.io.parse_example(serialized, INFERENCE)
+        x = parsed["x"]
+        weights = v1.Variable([[1.0, 2.0, 3.0]], name="weights")
+        scores = tf.matmul(x, weights, name="scores")
+        rows = tf.shape(x)[0]
+        classes = tf.stack([parsed["name"], tf.fill([rows], "b"), tf.fill([rows], "c")], axis=1, name="classes")
+        column = tf.add(x * 0.5, parsed["bias"], name="column")
+        values = tf.squeeze(column, [1], name="values")
+        lengths = tf.cast(tf.strings.length(another), tf.float32)
+        takes = {"inputs": serialized}
+        both = {"classes": classes, "scores": scores}
+        save_tf1(path, {
+            "serving_default": (takes, both, CLASSIFY),
+            "classification": (takes, both, CLASSIFY),
+            "only_scores": (takes, {"scores": scores}, CLASSIFY),
+            "only_classes": (takes, {"classes": classes}, CLASSIFY),
+            "scores_and_more": (takes, {"scores": scores, "logits": scores}, CLASSIFY),
+            "regression": (takes, {"outputs": column}, REGRESS),
+            "regression_flat": (takes, {"outputs": values}, REGRESS),
+            "predict": ({"examples": serialized}, both | {"values": values}),
+            # Wrong before the run.
+            "two_inputs": (takes | {"more": number}, both, CLASSIFY),
+            "three_outputs": (takes, both | {"values": values}, CLASSIFY),
+            "two_values": (takes, {"outputs": values, "more": values}, REGRESS),
+            "input_alias": ({"examples": serialized}, {"scores": scores}, CLASSIFY),
+            "output_alias": (takes, {"probabilities": scores}, CLASSIFY),
+            "regression_input_alias": ({"examples": serialized}, {"outputs": values}, REGRESS),
+            "regression_output_alias": (takes, {"values": values}, REGRESS),
+            "numbers": ({"inputs": number}, {"outputs": number * 2}, REGRESS),
+            "other_examples": ({"inputs": another}, {"outputs": lengths}, REGRESS),
+            # Wrong after it.
+            "scores_vector": (takes, {"scores": values}, CLASSIFY),
+            "classes_vector": (takes, {"classes": parsed["name"]}, CLASSIFY),
+            "scores_ints": (takes, {"scores": tf.cast(scores, tf.int64)}, CLASSIFY),
+            "classes_ints": (takes, {"classes": tf.cast(scores, tf.int32)}, CLASSIFY),
+            "scores_one_row": (takes, {"scores": scores[:1]}, CLASSIFY),
+            "classes_one_row": (takes, {"classes": classes[:1]}, CLASSIFY),
+            "widths": (takes, {"classes": classes[:, :2], "scores": scores}, CLASSIFY),
+            "values_matrix": (takes, {"outputs": scores}, REGRESS),
+            "values_one_row": (takes, {"outputs": values[:1]}, REGRESS),
+            "values_doubles": (takes, {"outputs": tf.cast(values, tf.float64)}, REGRESS),
+        })
+    return {f"predict.{name}": {"examples": batch} for name, batch in INFERENCE_CASES.items()}
+
+
+@fixture("inference_v2")
+def keras_style(path, rng):
+    """TF2: sparse and ragged features beside dense ones with defaults; TensorFlow writes method_name=predict for all of them."""
+    class Model(tf.Module):
+        def __init__(self):
+            self.scale = tf.Variable(0.5)
+
+        def parse(self, examples):
+            return tf.io.parse_example(examples, INFERENCE | {
+                "tags": tf.io.VarLenFeature(tf.int64),
+                "words": tf.io.RaggedFeature(tf.string),
+            })
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+        def classify(self, inputs):
+            parsed = self.parse(inputs)
+            tags = tf.cast(tf.reduce_sum(tf.sparse.to_dense(parsed["tags"]), axis=1, keepdims=True), tf.float32)
+            words = tf.cast(parsed["words"].row_lengths(), tf.float32)[:, None]
+            return {"scores": tf.concat([parsed["x"] * self.scale, tags, words], axis=1)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+        def regress(self, inputs):
+            parsed = self.parse(inputs)
+            return {"outputs": parsed["x"] * self.scale + parsed["bias"]}
+
+    model = Model()
+    save_tf2(path, model, {"serving_default": model.classify, "classify": model.classify, "regress": model.regress})
+    with edit(path) as saved:
+        saved.meta_graphs[0].signature_def["classify"].method_name = CLASSIFY
+    batch = [example(x=[1.0], tags=[1, 2], words=[b"a", b"b", b"c"]), example(x=[2.0])]
+    return {"classify.two": {"inputs": batch}, "regress.two": {"inputs": batch}}
