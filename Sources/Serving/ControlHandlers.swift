@@ -1,6 +1,7 @@
 // Calls about models rather than to them. They are rare and small: swift-protobuf reads and writes them.
 internal import Catalog
 internal import Engine
+internal import HTTP
 internal import Messages
 internal import RPC
 internal import Schemas
@@ -46,33 +47,49 @@ final class GetModelStatusHandler: UnaryHandler {
   }
 }
 
-/// `tensorflow.serving.PredictionService/GetModelMetadata`. The one field there is, is `signature_def`.
+/// `tensorflow.serving.PredictionService/GetModelMetadata`. The one field there is, is `signature_def`. A model that is on its
+/// way is waited for.
 final class GetModelMetadataHandler: UnaryHandler {
+  func handle(_ call: UnaryCall) { LoopState.of(call.loop).take(MetadataCall(call: call)) }
+}
+
+private struct MetadataCall: Carrier {
   private static let field = "signature_def"
+  let call: UnaryCall
 
-  func handle(_ call: UnaryCall) {
-    do { try answer(call) } catch { call.fail(error) }
-  }
+  var origin: RequestOrigin { RequestOrigin(api: .modelMetadata, entrypoint: .grpc) }
+  var began: MonotonicTime { call.began }
 
-  private func answer(_ call: UnaryCall) throws(Status) {
+  func attempt(_ state: LoopState) throws(Status) -> Outcome {
     let request = try call.request(Tensorflow_Serving_GetModelMetadataRequest.self)
     guard request.hasModelSpec else { throw Status(.invalidArgument, "Missing ModelSpec") }
     guard !request.metadataField.isEmpty else {
       throw Status(.invalidArgument, "GetModelMetadataRequest must specify at least one metadata_field")
     }
-    if let unknown = request.metadataField.first(where: { $0 != GetModelMetadataHandler.field }) {
+    if let unknown = request.metadataField.first(where: { $0 != MetadataCall.field }) {
       throw Status(serving: .invalidArgument, "Metadata field \(unknown) is not supported")
     }
-    let slot = try LoopState.of(call.loop).reader.snapshot.slot(request.modelSpec)
-    var signatures = Tensorflow_Serving_SignatureDefMap()
+    switch try state.reader.snapshot.select(request.modelSpec) {
+    case .refused(let status): throw status
+    case .pending(let model): return .pending(model)
+    case .slot(let slot):
+      state.trail.reaches(slot)
+      try answer(request.modelSpec.name, slot)
+      state.answered(slot, nil)
+    }
+    return .settled
+  }
+
+  private func answer(_ name: String, _ slot: Slot) throws(Status) {
     do {
+      var signatures = Tensorflow_Serving_SignatureDefMap()
       for (name, bytes) in slot.model.signatureDefs {
         signatures.signatureDef[name] = try Tensorflow_SignatureDef(serializedBytes: bytes)
       }
       var response = Tensorflow_Serving_GetModelMetadataResponse()
-      response.modelSpec.name = request.modelSpec.name
+      response.modelSpec.name = name
       response.modelSpec.version.value = slot.version
-      response.metadata[GetModelMetadataHandler.field] = try Google_Protobuf_Any(message: signatures)
+      response.metadata[MetadataCall.field] = try Google_Protobuf_Any(message: signatures)
       try call.reply(response)
     } catch let status as Status {
       throw status
@@ -80,23 +97,23 @@ final class GetModelMetadataHandler: UnaryHandler {
       throw Status(serving: .internal, "the signatures of the model cannot be read: \(error)")
     }
   }
+
+  func fail(_ status: Status) { call.fail(status) }
+  func detach() -> DetachedMetadataCall { DetachedMetadataCall(call: call.detach()) }
+  func onCancel(_ notify: (() -> Void)?) { call.onCancel = notify }
+}
+
+private struct DetachedMetadataCall: DetachedCarrier {
+  let call: DetachedCall
+  func attached(_ body: (MetadataCall) -> Void) { call.completeOnLoop { body(MetadataCall(call: $0)) } }
 }
 
 extension CatalogSnapshot {
-  /// The slot of a spec that swift-protobuf read, by the same rules as Predict's.
-  fileprivate func slot(_ spec: Tensorflow_Serving_ModelSpec) throws(Status) -> Slot {
-    let bytes: [UInt8]
-    do { bytes = try spec.serializedBytes() } catch {
-      throw Status(unparsable: "ModelSpec", error)
-    }
+  /// What a spec that swift-protobuf read leads to, by the same rules as Predict's.
+  fileprivate func select(_ spec: Tensorflow_Serving_ModelSpec) throws(Status) -> Selection {
     do {
-      switch select(try ModelSpec(WireMessage(bytes.rawSpan))) {
-      case .slot(let slot): return slot
-      case .pending: throw Status(serving: .unavailable, "Servable \(spec.name) is still loading")
-      case .refused(let status): throw status
-      }
-    } catch let status as Status {
-      throw status
+      let bytes: [UInt8] = try spec.serializedBytes()
+      return select(try ModelSpec(WireMessage(bytes.rawSpan)))
     } catch {
       throw Status(unparsable: "ModelSpec", error)
     }

@@ -32,6 +32,11 @@ public final class ModelServer: Sendable {
     let hub = InferenceHub(options, workers, tracer)
     var methods = MethodTable()
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", InferenceHandler<PredictRequest>(hub))
+    methods.register(path: "/tensorflow.serving.PredictionService/Classify", InferenceHandler<ClassificationRequest>(hub))
+    methods.register(path: "/tensorflow.serving.PredictionService/Regress", InferenceHandler<RegressionRequest>(hub))
+    methods.register(
+      path: "/tensorflow.serving.PredictionService/MultiInference", InferenceHandler<MultiInferenceRequest>(hub))
+    methods.register(path: "/tensorflow.serving.SessionService/SessionRun", InferenceHandler<SessionRunRequest>(hub))
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
     methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())

@@ -107,7 +107,7 @@ import Testing
 
   @Test func `what metadata cannot be asked for`() async throws {
     let slot = Slot(modelName: "m", version: 12, model: try .halfPlusTwo())
-    let models = [ModelEntry(name: "m", slots: [slot]), ModelEntry(name: "coming", isDiscovering: true)]
+    let models = [ModelEntry(name: "m", slots: [slot])]
     await #expect(throws: Status(.invalidArgument, "GetModelMetadataRequest must specify at least one metadata_field")) {
       try await metadata([], models)
     }
@@ -120,8 +120,32 @@ import Testing
     await #expect(throws: Status(.notFound, "Servable not found for request: Specific(m, 7)")) {
       try await metadata(["signature_def"], models) { $0.modelSpec.version.value = 7 }
     }
-    await #expect(throws: Status(.unavailable, "Servable coming is still loading")) {
-      try await metadata(["signature_def"], models) { $0.modelSpec.name = "coming" }
+  }
+
+  @Test func `who asks for the metadata of a model on its way waits for it`() async throws {
+    let catalog = Catalog()
+    catalog.publish([ModelEntry(name: "m", isDiscovering: true)])
+    let server = try ModelServer(
+      catalog, ServingOptions(),
+      http: HTTPServer.Configuration(endpoints: [.tcp(host: "127.0.0.1", port: 0)], loops: 1))
+    try server.start()
+    let channel = Channel(to: .tcp(host: "127.0.0.1", port: server.ports[0]))
+    var request = Tensorflow_Serving_GetModelMetadataRequest()
+    request.modelSpec.name = "m"
+    request.metadataField = ["signature_def"]
+    let bytes: [UInt8] = try request.serializedBytes()
+    let path = "/tensorflow.serving.PredictionService/GetModelMetadata"
+    async let waiting = channel.unary(path, bytes)
+    // Sent after it on the same connection, and answered: the first has arrived, and waits.
+    request.modelSpec.name = "n"
+    let other: [UInt8] = try request.serializedBytes()
+    await #expect(throws: Status(.notFound, "Servable not found for request: Latest(n)")) {
+      try await channel.unary(path, other)
     }
+    catalog.publish([ModelEntry(name: "m", slots: [Slot(modelName: "m", version: 3, model: try .halfPlusTwo())])])
+    let response = try Tensorflow_Serving_GetModelMetadataResponse(serializedBytes: try await waiting.bytes)
+    #expect(response.modelSpec.version.value == 3)
+    channel.close()
+    await server.drain(deadline: .seconds(10))
   }
 }

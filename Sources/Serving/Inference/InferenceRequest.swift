@@ -77,9 +77,14 @@ protocol InferenceRun {
   var wanted: UInt64 { get }
   /// The signature it is counted for; `nil` when it is of none, or of several.
   var metered: Signature? { get }
+  /// Whether what this run takes tells what the next of its plan will.
+  var isTypical: Bool { get }
 }
 
 extension InferenceRun {
+  /// A run of some outputs only says little about the others.
+  var isTypical: Bool { wanted == .max }
+
   /// Whether the loop itself can run it: it is known to take little, and nothing in the request can make it take long.
   func isCheap(_ options: ServingOptions) -> Bool {
     guard plan.isPlain, let estimate = cost.estimate(rows: rows) else { return false }
@@ -94,8 +99,7 @@ extension InferenceRun {
     let start = MonotonicTime.now
     do { try frame.run(plan, wanted: wanted) } catch { throw Status(error) }
     let end = MonotonicTime.now
-    // A run on nothing, or of some outputs only, says little about the others.
-    if rows > 0, wanted == .max { cost.record(rows: rows, nanoseconds: Int(clamping: end.nanoseconds(since: start))) }
+    if rows > 0, isTypical { cost.record(rows: rows, nanoseconds: Int(clamping: end.nanoseconds(since: start))) }
     return (start, end)
   }
 }

@@ -178,15 +178,8 @@ extension PredictRun {
 
   private func checkTypes(_ frame: borrowing Frame) throws(Status) {
     guard let index = signature.firstWithOtherType(in: frame) else { return }
-    throw Status(
-      .invalidArgument,
-      "Expects arg[\(index)] to be \(signature.inputs[index].dtype) but \(frame.fedType(index)) is provided")
+    throw signature.otherType(index, frame.fedType(index))
   }
-}
-
-extension Shape {
-  /// What a run's cost is estimated by: see `PredictRun.rows`.
-  fileprivate var rows: Int { rank == 0 ? 1 : count == 0 ? 0 : self[0] }
 }
 
 extension PredictRequest {
@@ -225,29 +218,6 @@ private struct InputSet {
   }
 
   var isFull: Bool { count == expected }
-}
-
-extension Frame {
-  /// Feeds an input from the wire: in place when the bytes stand as kernels want them, else by one copy.
-  fileprivate mutating func feed(_ index: Int, _ elements: borrowing TensorElements) throws(RunError) {
-    if let bytes = elements.contiguousBytes {
-      let address = unsafe bytes.withUnsafeBytes { $0.baseAddress }
-      if let address = unsafe address, UInt(bitPattern: address) & UInt(elements.dtype.size - 1) == 0 {
-        // The message stays where it is until the response has been written: PredictRun's contract.
-        return unsafe feed(index, dtype: elements.dtype, shape: elements.shape, borrowing: address)
-      }
-    }
-    let dtype = elements.dtype
-    let shape = elements.shape
-    var memory = try feed(index, dtype: dtype, shape: shape)
-    var bytes = memory.mutableBytes
-    if dtype == .string {
-      // The references point into the message; see above.
-      unsafe elements.copyStringRefs(into: &bytes)
-    } else {
-      elements.copyElements(into: &bytes)
-    }
-  }
 }
 
 // MARK: The response

@@ -8,7 +8,7 @@ internal import Wire
 
 /// A request as some method's message.
 public enum RecordedRequest: Sendable {
-  case predict
+  case predict, classify, regress, multiInference, sessionRun
 
   /// Asks `model` and drops the answer. Of the request's model spec only the signature counts.
   ///
@@ -20,6 +20,10 @@ public enum RecordedRequest: Sendable {
     var trail = RequestTrail(RequestOrigin(api: .none, entrypoint: .grpc), arrived: .now)
     switch self {
     case .predict: try PredictRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
+    case .classify: try ClassificationRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
+    case .regress: try RegressionRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
+    case .multiInference: try MultiInferenceRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
+    case .sessionRun: try SessionRunRequest(message: bytes).serve(model, version: 0, options, &frame, &trail, to: Dropped())
     }
   }
 }
