@@ -55,13 +55,14 @@ public final class ModelServer: Sendable {
     let scraper = Scraper(metrics)
     self.scraper = scraper
     let page = options.metricsPath.map { MetricsPage(path: $0, scraper) }
+    let rest = RESTService(hub, options.rest, bodyBytesMax: http.limits.requestBodyBytesMax)
     let board = RequestBoard()
     let logs = logs ?? RequestLogs(metrics)
     self.logs = logs
     server = try RPCServer(methods: methods, configuration: RPCServer.Configuration(http: http)) { loop in
       LoopState(loop, catalog, options, health.first, board, logs)
     } makeWeb: { _ in
-      WebApplication(metrics: page)
+      WebApplication(metrics: page, rest: rest)
     }
     metrics.add { [catalog, weak server] snapshot in
       catalog.current.pour(into: &snapshot)

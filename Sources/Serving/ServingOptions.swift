@@ -28,5 +28,8 @@ public struct ServingOptions: Sendable {
   /// Answer `tensorflow.ProfilerService`.
   public var profiler = true
 
+  /// The REST interface.
+  public var rest = RESTOptions()
+
   public init() {}
 }

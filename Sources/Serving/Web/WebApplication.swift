@@ -4,14 +4,17 @@ internal import Telemetry
 
 final class WebApplication: HTTPApplication {
   private let metrics: MetricsPage?
+  private let rest: RESTApplication
 
-  init(metrics: MetricsPage?) { self.metrics = metrics }
+  init(metrics: MetricsPage?, rest: RESTService) {
+    self.metrics = metrics
+    self.rest = RESTApplication(rest)
+  }
 
-  private static let notFound = StaticFields([(":status", "404")])
   private static let methodNotAllowed = StaticFields([(":status", "405"), ("allow", "GET, HEAD")])
 
   func opened(_ stream: HTTPStream) {
-    guard isMetrics(stream.head[.path]), let metrics else { return stream.respond(WebApplication.notFound, FieldList()) }
+    guard isMetrics(stream.head[.path]), let metrics else { return rest.opened(stream) }
     let isHEAD = stream.head[.method].equals("HEAD")
     guard stream.head[.method].equals("GET") || isHEAD else { return stream.respond(WebApplication.methodNotAllowed, FieldList()) }
     metrics.answer(stream)

@@ -19,6 +19,9 @@ extension Options {
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
     serving.workers = workerThreads > 0 ? workerThreads : runtime.parallelism
     serving.profiler = enableProfiler
+    serving.rest.allowsOtherOrigins = restCORS
+    serving.rest.timeoutMilliseconds = restTimeoutMilliseconds
+    serving.rest.isStrictJSON = restStrictJSON
     serving.metricsPath = monitoring.isEnabled ? monitoring.path : nil
     return serving
   }

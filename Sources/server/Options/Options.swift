@@ -16,6 +16,7 @@ struct Options {
   var restPort = 0
   var restTimeoutMilliseconds = 30_000
   var restCORS = false
+  var restStrictJSON = false
   var sslConfigFile = ""
   var usesALTS = false
   var channelArguments = ""

@@ -1,0 +1,148 @@
+// Inferences over REST: the carrier is an exchange, the request is its body.
+internal import Catalog
+internal import Engine
+internal import HTTP
+internal import JSON
+internal import Messages
+internal import RPC
+internal import Wire
+
+/// An exchange whose body is whole.
+struct RESTInference: InferenceCarrier {
+  let exchange: RESTExchange
+
+  var origin: RequestOrigin { RequestOrigin(api: exchange.verb.api, entrypoint: .rest) }
+  var began: MonotonicTime { exchange.began }
+
+  /// Answers of this many bytes are compressed on the loop; larger ones would hold it up.
+  private static let compressedInlineBytesMax = 16 << 10
+
+  func attempt(_ state: LoopState) throws(Status) -> Outcome {
+    let hub = exchange.service.hub
+    do throws(Status) {
+      switch exchange.verb {
+      case .predict: return try hub.attempt(RESTPredict(exchange, exchange.body), self, state)
+      case .classify, .regress: throw Status(.unimplemented, "Classify and Regress are not served yet")
+      }
+    } catch where error.code == .notFound || error.code == .invalidArgument {
+      // TensorFlow Serving reads the JSON before it looks for the model.
+      if !exchange.isCompressed, exchange.byteCount <= exchange.service.options.inlineBodyBytesMax {
+        do throws(BodyError) { try RequestBody.check(exchange.body) } catch { throw Status(error) }
+      }
+      throw error
+    }
+  }
+
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    let compressing = byteCount <= RESTInference.compressedInlineBytesMax
+    guard let body = exchange.filled(byteCount: byteCount, compressing: compressing, &exchange.loop.codecs, fill) else {
+      return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
+    }
+    exchange.answer(200, body.take(), isGzipped: body.isGzipped)
+  }
+
+  func fail(_ status: Status) { exchange.fail(status) }
+  func detach() -> DetachedREST { DetachedREST(exchange: exchange) }
+  func onCancel(_ notify: (() -> Void)?) { exchange.setOnCancel(notify) }
+}
+
+/// The same away from its loop.
+struct DetachedREST: DetachedInference {
+  let exchange: RESTExchange
+
+  var isCancelled: Bool { exchange.isCancelled }
+  var deadline: MonotonicTime? { exchange.deadline }
+  var byteCount: Int { exchange.byteCount }
+
+  func attached(_ body: (RESTInference) -> Void) {
+    if exchange.isWaiting { body(RESTInference(exchange: exchange)) }
+  }
+
+  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status) {
+    guard exchange.isCompressed else { return try serve(exchange.body, slot, options, &frame, &trail) }
+    var plain = ByteBuffer()
+    var codecs = Codecs()
+    if let failure = codecs.decompress(exchange.body, .gzip, into: &plain, limit: exchange.service.bodyBytesMax) {
+      throw Status(failure)
+    }
+    try serve(plain.bytes, slot, options, &frame, &trail)
+  }
+
+  private func serve(
+    _ body: RawSpan, _ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail
+  ) throws(Status) {
+    switch exchange.verb {
+    case .predict: try RESTPredict(exchange, body).serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
+    case .classify, .regress: throw Status(.unimplemented, "Classify and Regress are not served yet")
+    }
+  }
+
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
+    var codecs = Codecs()
+    guard let body = exchange.filled(byteCount: byteCount, compressing: true, &codecs, fill) else {
+      return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
+    }
+    exchange.loop.enqueue { exchange.answer(200, body.take(), isGzipped: body.isGzipped) }
+  }
+
+  func fail(_ status: Status) { exchange.loop.enqueue { exchange.fail(status) } }
+}
+
+extension RESTRoute.Verb {
+  fileprivate var api: API {
+    switch self {
+    case .predict: .predict
+    case .classify: .classify
+    case .regress: .regress
+    }
+  }
+}
+
+extension RESTExchange {
+  /// What the target says of the model. A body may name a signature; that is looked for when it has been read.
+  var modelSpec: ModelSpec {
+    @_lifetime(borrow self)
+    get {
+      // Neither array ever changes, and the exchange keeps both.
+      let name = unsafe _overrideLifetime(self.name.rawSpan, borrowing: self)
+      let label = unsafe _overrideLifetime(self.label.rawSpan, borrowing: self)
+      switch choice {
+      case .latest: return ModelSpec(name: name)
+      case .version(let version): return ModelSpec(name: name, version: version)
+      case .label: return ModelSpec(name: name, versionLabel: label)
+      }
+    }
+  }
+}
+
+extension Reply {
+  /// Answers with a text.
+  func reply(_ text: [UInt8]) {
+    reply(byteCount: text.count) { output in
+      let text = text
+      output.appendBytes(text.rawSpan)
+    }
+  }
+}
+
+extension Status {
+  /// A body that is refused.
+  init(_ error: BodyError) {
+    let code: Status.Code =
+      switch error.code {
+      case .invalidArgument: .invalidArgument
+      case .unimplemented: .unimplemented
+      case .resourceExhausted: .resourceExhausted
+      }
+    self.init(serving: code, error.message)
+  }
+
+  fileprivate init(_ failure: Decompressor.Failure) {
+    switch failure {
+    case .tooLarge(let limit):
+      self.init(.invalidArgument, "The request has more than \(limit) bytes when it is inflated")
+    case .outOfMemory: self.init(.resourceExhausted, "no memory for the request")
+    default: self.init(.invalidArgument, "The request is no gzip: \(failure)")
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// Predict over REST: numbers go from the body's digits into tensors, and those to the run as they are.
+internal import Catalog
+internal import Engine
+internal import JSON
+internal import Messages
+internal import RPC
+internal import Tensors
+internal import Wire
+
+struct RESTPredict: InferenceRequest, ~Escapable {
+  static var api: API { .predict }
+
+  private let exchange: RESTExchange
+  private let body: RawSpan
+
+  @_lifetime(copy body)
+  init(_ exchange: RESTExchange, _ body: RawSpan) {
+    self.exchange = exchange
+    self.body = body
+  }
+
+  var modelSpec: ModelSpec {
+    @_lifetime(copy self)
+    get {
+      // The exchange outlives its request.
+      unsafe _overrideLifetime(exchange.modelSpec, copying: self)
+    }
+  }
+
+  /// A prepared Predict whose tensors are the body's.
+  struct Run: InferenceRun {
+    let signature: Signature
+    let body: PredictBody
+    var rows: Int {
+      guard let shape = body.shapes.first, shape.rank > 0 else { return 1 }
+      return shape.count == 0 ? 0 : shape[0]
+    }
+    var wanted: UInt64 { .max }
+    var plan: Plan { signature.plan }
+    var cost: CostEstimate { signature.cost }
+    var metered: Signature? { signature }
+  }
+
+  func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool {
+    !exchange.isCompressed && body.byteCount <= exchange.service.options.inlineBodyBytesMax
+  }
+
+  func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> Run {
+    do throws(BodyError) {
+      // Most bodies name their signature first of all, or none.
+      let expected = RequestBody.leadingSignatureName(body) ?? ""
+      if let signature = model.signature(rest: expected) {
+        let read = try self.read(signature, options)
+        if read.signatureName == expected { return try start(signature, read, options, &frame) }
+      }
+      let name = try RequestBody.signatureName(body)
+      guard let signature = model.signature(rest: name) else {
+        throw BodyError("Serving signature name: \"\(name.isEmpty ? Model.defaultSignatureName : name)\" not found in signature def")
+      }
+      return try start(signature, try read(signature, options), options, &frame)
+    } catch {
+      throw Status(error)
+    }
+  }
+
+  private func read(_ signature: Signature, _ options: ServingOptions) throws(BodyError) -> PredictBody {
+    guard !signature.inputs.isEmpty else {
+      // What stands in the body is looked at first.
+      let name = try RequestBody.signatureName(body)
+      throw BodyError("Failed to get input map for signature: \(name.isEmpty ? "DEFAULT" : name)")
+    }
+    return try PredictBody(
+      body, signature.inputs.map { JSONInput($0.alias, $0.dtype) }, tensorBytesMax: options.tensorBytesMax)
+  }
+
+  private func start(
+    _ signature: Signature, _ body: PredictBody, _ options: ServingOptions, _ frame: inout Frame
+  ) throws(BodyError) -> Run {
+    frame.begin(signature.plan)
+    for (index, tensor) in body.tensors.enumerated() {
+      // The run keeps the body until its answer has been written, and the text stays where it is as long.
+      unsafe frame.feed(index, dtype: tensor.dtype, shape: body.shapes[index], borrowing: tensor.elements)
+    }
+    return Run(signature: signature, body: body)
+  }
+
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply
+  ) throws(Status) {
+    let plan = run.signature.plan
+    let outputs = run.signature.outputs.enumerated().map { index, output in
+      let value = frame.output(index, of: plan)
+      return PredictText.Output(output.alias, value.dtype, value.shape)
+    }
+    let text: [UInt8]
+    do throws(BodyError) {
+      text = try PredictText.text(run.body.format, outputs, isStrict: exchange.service.options.isStrictJSON) { index, write in
+        let value = frame.output(index, of: plan)
+        write(value.view)
+      }
+    } catch {
+      throw Status(error)
+    }
+    reply.reply(text)
+    withExtendedLifetime(run) {}
+  }
+}
+
+extension Model {
+  /// The signature of a name in a body; the default one for an empty name.
+  fileprivate func signature(rest name: String) -> Signature? { name.isEmpty ? defaultSignature : signature(name) }
+}
