@@ -92,7 +92,10 @@ let package = Package(
     // The story, start to drain.
     .executableTarget(
       name: "server",
-      dependencies: ["Serving", "Formats", "Engine", "Lifecycle", "Catalog", "HTTP", "Schemas", "Telemetry", "CLinux"],
+      dependencies: [
+        "Serving", "RPC", "HTTP", "Lifecycle", "Catalog", "Formats", "Engine", "Schemas", "Telemetry", "Threads", "CLinux",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       swiftSettings: swift),
 
     // Tests mirror Sources.

@@ -1,5 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <errno.h>
+#include <time.h>
 
 int clinux_accept(int fd, struct sockaddr_storage *address, socklen_t *length) {
   return accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -12,3 +14,19 @@ int clinux_affinity_count(void) {
   return n > 0 ? n : 1;
 }
 
+
+int clinux_sem_wait(sem_t *semaphore, int64_t nanoseconds) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += nanoseconds / 1000000000;
+  until.tv_nsec += nanoseconds % 1000000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec += 1;
+    until.tv_nsec -= 1000000000;
+  }
+  int result;
+  // A signal handler may interrupt the wait.
+  do result = sem_clockwait(semaphore, CLOCK_MONOTONIC, &until);
+  while (result != 0 && errno == EINTR);
+  return result;
+}

@@ -63,7 +63,10 @@ public final class ModelEntry: Sendable {
   }
 
   /// Whether a version may become available without anybody doing anything: it pays to wait.
-  public var isPending: Bool { isDiscovering || statuses.contains { $0.isPending } }
+  public var isPending: Bool { isDiscovering || isLoading }
+
+  /// Whether a version that was found may become available without anybody doing anything.
+  public var isLoading: Bool { statuses.contains { $0.isPending } }
 
   /// Whether this version may become available without anybody doing anything.
   public func isPending(version: Int64) -> Bool {

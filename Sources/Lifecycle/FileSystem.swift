@@ -14,6 +14,8 @@ struct DirectoryEntry {
   var name: String
   /// Links followed.
   var isDirectory: Bool
+  /// Which file it is, whatever its name; of a link, the link.
+  var inode: UInt64
 
   /// All but `.` and `..`, in no order.
   static func all(in path: String) -> Result<[DirectoryEntry], SystemError> {
@@ -24,7 +26,7 @@ struct DirectoryEntry {
     while true {
       errno = 0
       guard let entry = unsafe readdir(stream) else { break }
-      let type = unsafe Int(entry.pointee.d_type)
+      let (type, inode) = unsafe (Int(entry.pointee.d_type), UInt64(entry.pointee.d_ino))
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
         // `d_name` ends in a zero byte within its 256.
         unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
@@ -33,7 +35,7 @@ struct DirectoryEntry {
       // Links, and file systems that do not tell, are asked for.
       let isUnclear = type == Int(DT_LNK) || type == Int(DT_UNKNOWN)
       let isDirectory = isUnclear ? FileStatus(path + "/" + name)?.isDirectory == true : type == Int(DT_DIR)
-      entries.append(DirectoryEntry(name: name, isDirectory: isDirectory))
+      entries.append(DirectoryEntry(name: name, isDirectory: isDirectory, inode: inode))
     }
     return errno == 0 ? .success(entries) : .failure(SystemError(code: errno))
   }

@@ -26,6 +26,10 @@ public final class Lifecycle: Sendable {
     public var loadRetryInterval = Duration.seconds(60)
     /// How long a version's files must have been left alone before it is loaded.
     public var quietPeriod = Duration.milliseconds(300)
+    /// How long a base path that had versions must have none before they are unloaded. TensorFlow Serving does not wait.
+    public var emptyPatience = Duration.seconds(5)
+    /// `allow_version_labels_for_unavailable_models`.
+    public var allowsLabelsForUnavailable = false
     /// How long a file that ends too early is waited for, after the last change of its directory.
     public var patience = Duration.seconds(10)
 
@@ -36,7 +40,8 @@ public final class Lifecycle: Sendable {
     case event(Manager.Event)
     /// A reader or a lease moved.
     case freed
-    case await(Waiter)
+    case await(Waiting)
+    case reload(Reload)
     case stop(Waiter)
   }
 
@@ -75,12 +80,42 @@ public final class Lifecycle: Sendable {
   /// policy, labels and base path. A model that stays keeps serving. Returns at once.
   public func apply(_ configurations: [ModelConfiguration]) { mailbox.put(.event(.apply(configurations))) }
 
+  /// The same for a server that is at work: either all of it happens, in one publication, or nothing. Returns once that is
+  /// decided, which no load holds up. Not for an event loop: the lifecycle's thread may be freeing a model just now.
+  /// - Parameters:
+  ///   - deadline: of the wait for models that are new.
+  ///   - searchDeadline: of that wait, for models whose base path has nothing yet.
+  ///   - settled: called once, on the lifecycle's thread, when each model that is new has a version that serves or will not
+  ///     get one by itself, or at the deadline.
+  public func reload(
+    _ configurations: [ModelConfiguration], deadline: ContinuousClock.Instant, searchDeadline: ContinuousClock.Instant,
+    settled: @escaping @Sendable (Settlement) -> Void
+  ) throws(RefusedLabel) {
+    let reload = Reload(configurations, Waiting(deadline: deadline, searchDeadline: searchDeadline, settled: settled))
+    mailbox.put(.reload(reload))
+    if let refused = reload.decision() { throw refused }
+  }
+
+  /// What came of waiting for models.
+  public struct Settlement: Sendable {
+    /// The models without a version to serve.
+    public var failures: [ModelFailure]
+    /// Some of them may yet get one; the deadline came first.
+    public var isPremature: Bool
+
+    public init(failures: [ModelFailure] = [], isPremature: Bool = false) {
+      self.failures = failures
+      self.isPremature = isPremature
+    }
+  }
+
   /// Waits until each model has a version that serves or will not get one by itself, or the deadline. Models of earlier
   /// calls of `apply` count.
   /// - Returns: the models without a version to serve.
   public func waitUntilAvailable(deadline: ContinuousClock.Instant) -> [ModelFailure] {
     let waiter = Waiter(deadline)
-    mailbox.put(.await(waiter))
+    let waiting = Waiting(deadline: deadline, searchDeadline: deadline) { waiter.resolve(Waiter.Answer(failures: $0.failures)) }
+    mailbox.put(.await(waiting))
     return waiter.wait().failures
   }
 
@@ -107,6 +142,8 @@ extension Manager.Limits {
     loaderThreads = max(2, options.loadThreads > 0 ? min(options.loadThreads, 1024) : cores)
     harness.retriesMax = max(0, options.loadRetriesMax)
     harness.retryInterval = options.loadRetryInterval
+    emptyPatience = options.emptyPatience
+    allowsLabelsForUnavailable = options.allowsLabelsForUnavailable
     scans = Polling(seconds: options.pollWaitSeconds) != .never
     polls = options.pollWaitSeconds > 0
   }
@@ -132,6 +169,38 @@ private final class Waiter: Sendable {
   }
 }
 
+/// Someone who hears when models have come up, or not.
+private struct Waiting: Sendable {
+  /// `nil` for all.
+  var models: Set<String>?
+  let deadline: ContinuousClock.Instant
+  let searchDeadline: ContinuousClock.Instant
+  let settled: @Sendable (Lifecycle.Settlement) -> Void
+}
+
+/// A new configuration on its way to the manager, and its decision on the way back.
+private final class Reload: Sendable {
+  let configurations: [ModelConfiguration]
+  let waiting: Waiting
+  private let refused = Mutex<RefusedLabel?>(nil)
+  private let decided = Semaphore()
+
+  init(_ configurations: [ModelConfiguration], _ waiting: Waiting) {
+    self.configurations = configurations
+    self.waiting = waiting
+  }
+
+  func decide(_ refused: RefusedLabel?) {
+    self.refused.withLock { $0 = refused }
+    decided.signal()
+  }
+
+  func decision() -> RefusedLabel? {
+    decided.wait()
+    return refused.withLock { $0 }
+  }
+}
+
 /// The manager's thread: the manager, and the hands that do what it says.
 private struct Office: ~Copyable {
   private var manager: Manager
@@ -140,7 +209,7 @@ private struct Office: ~Copyable {
   private let pool: LoaderPool
   private let log: @Sendable (LogLine) -> Void
   private let start = ContinuousClock.now
-  private var waiters: [Waiter] = []
+  private var waitings: [Waiting] = []
   private var stopper: Waiter?
   /// Freed since the heap was last trimmed. Trimming walks the heap and holds its locks: not for every small model.
   private var freedBytes = 0
@@ -168,9 +237,10 @@ private struct Office: ~Copyable {
   }
 
   private var timeout: Duration? {
-    let deadlines = waiters.map(\.deadline) + (stopper.map { [$0.deadline] } ?? [])
+    let now = ContinuousClock.now
+    let deadlines = waitings.map { $0.searchDeadline > now ? min($0.deadline, $0.searchDeadline) : $0.deadline } + (stopper.map { [$0.deadline] } ?? [])
     let forOthers = deadlines.min().map { ContinuousClock.now.duration(to: $0) }
-    let forManager = manager.deadline.map { $0 - now }
+    let forManager = manager.deadline.map { $0 - self.now }
     guard let forOthers, let forManager else { return forOthers ?? forManager }
     return min(forOthers, forManager)
   }
@@ -180,12 +250,24 @@ private struct Office: ~Copyable {
       switch message {
       case .event(let event): manager.receive(event, at: now)
       case .freed: break
-      case .await(let waiter): waiters.append(waiter)
+      case .await(let waiting): waitings.append(waiting)
+      case .reload(let reload): take(reload)
       case .stop(let waiter):
         stopper = waiter
         manager.receive(.stop, at: now)
       }
     }
+  }
+
+  private mutating func take(_ reload: Reload) {
+    if let refused = manager.refusal(of: reload.configurations) { return reload.decide(refused) }
+    var waiting = reload.waiting
+    waiting.models = Set(reload.configurations.map(\.name).filter { !manager.isConfigured($0) })
+    manager.receive(.apply(reload.configurations), at: now)
+    // Seen by every request that comes after the answer.
+    turn()
+    reload.decide(nil)
+    waitings.append(waiting)
   }
 
   /// Turns until a publication that nobody has to acknowledge leaves nothing more to do.
@@ -216,18 +298,23 @@ private struct Office: ~Copyable {
   }
 
   private mutating func answer() -> Bool {
-    if !waiters.isEmpty, let failures = manager.failures {
-      for waiter in waiters { waiter.resolve(Waiter.Answer(failures: failures)) }
-      waiters = []
-    }
     let now = ContinuousClock.now
-    for waiter in waiters where waiter.deadline <= now {
-      waiter.resolve(Waiter.Answer(failures: manager.failuresNow))
-    }
-    waiters.removeAll { $0.deadline <= now }
+    let waiting = waitings
+    waitings = waiting.filter { !settle($0, now) }
     guard let stopper, manager.isStopped || stopper.deadline <= now else { return true }
-    for waiter in waiters { waiter.resolve(Waiter.Answer(failures: manager.failuresNow)) }
     stopper.resolve(Waiter.Answer(isDone: manager.isStopped))
     return false
+  }
+
+  /// Whether there is nothing more to wait for.
+  private func settle(_ waiting: Waiting, _ now: ContinuousClock.Instant) -> Bool {
+    if let failures = manager.failures(of: waiting.models, givesUpSearch: waiting.searchDeadline <= now) {
+      waiting.settled(Lifecycle.Settlement(failures: failures, isPremature: manager.failures(of: waiting.models) == nil))
+    } else if waiting.deadline <= now || stopper != nil {
+      waiting.settled(Lifecycle.Settlement(failures: manager.failuresNow(of: waiting.models), isPremature: true))
+    } else {
+      return false
+    }
+    return true
   }
 }

@@ -9,6 +9,8 @@ struct Managed {
   }
   /// What the last look at the base path found; `nil` before the first.
   private(set) var scan: Scan?
+  /// A look that found nothing where there had been versions, and until when it is not believed.
+  private var doubted: (scan: Scan, due: Duration)?
   private(set) var harnesses: [Int64: Harness] = [:]
   /// Numbered files: reported, never loaded.
   private var misplaced: [VersionStatus] = []
@@ -27,7 +29,42 @@ struct Managed {
   }
 
   /// Forgets what was found: the base path is another.
-  mutating func forgetScan() { scan = nil }
+  mutating func forgetScan() {
+    scan = nil
+    doubted = nil
+  }
+
+  /// Whether a look finds no version any more, while some of those that were there are loaded or on their way.
+  func isEmptied(by next: Scan) -> Bool {
+    guard case .listed(let children) = next, !children.contains(where: \.isDirectory) else { return false }
+    return harnesses.values.contains { $0.isAspired && !$0.isEnded }
+  }
+
+  mutating func doubt(_ scan: Scan, until due: Duration) { doubted = (scan, due) }
+
+  /// Something else was found meanwhile. Returns whether there was a doubt.
+  mutating func trust() -> Bool {
+    defer { doubted = nil }
+    return doubted != nil
+  }
+
+  /// The doubted look, once it is believed.
+  mutating func believed(at now: Duration) -> Scan? {
+    guard let doubted, doubted.due <= now else { return nil }
+    self.doubted = nil
+    return doubted.scan
+  }
+
+  /// Gives up the versions that are in other directories than they were, to be taken up anew. Returns them.
+  mutating func giveUpReplaced(by next: Scan) -> [Int64] {
+    func inodes(_ scan: Scan?) -> [Int64: UInt64] {
+      Dictionary(scan.children.filter(\.isDirectory).map { ($0.version, $0.inode) }, uniquingKeysWith: { $1 })
+    }
+    let (before, after) = (inodes(scan), inodes(next))
+    let replaced = harnesses.values.filter { $0.slot != nil && after[$0.version] != nil && after[$0.version] != before[$0.version] }
+    for harness in replaced { harnesses[harness.version]?.aspire(false) }
+    return replaced.map(\.version).sorted()
+  }
 
   /// Notes what a look found. Returns the versions that are new, with their directories. A base path that is gone or
   /// unreadable changes nothing: what is loaded goes on serving.
@@ -71,7 +108,7 @@ struct Managed {
   }
 
   /// When `due` has something to do.
-  var deadline: Duration? { harnesses.values.compactMap(\.deadline).min() }
+  var deadline: Duration? { (harnesses.values.compactMap(\.deadline) + (doubted.map { [$0.due] } ?? [])).min() }
 
   /// What the policy wants next.
   var action: PolicyAction? { availabilityPreservingAction(harnesses.values.map(\.snapshot)) }

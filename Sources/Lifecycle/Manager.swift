@@ -46,6 +46,10 @@ struct Manager {
     /// How often a slot is looked at whose last reference is on its way out: at first, and at most.
     var freePauseMin = Duration.milliseconds(1)
     var freePauseMax = Duration.seconds(1)
+    /// How long a base path that had versions must have none before that is believed.
+    var emptyPatience = Duration.zero
+    /// `allow_version_labels_for_unavailable_models`.
+    var allowsLabelsForUnavailable = false
     /// Whether base paths are looked at, at all and again.
     var scans = true
     var polls = true
@@ -92,7 +96,7 @@ struct Manager {
   mutating func receive(_ event: Event, at now: Duration) {
     switch event {
     case .apply(let configurations): if !isStopping { apply(configurations) }
-    case .scanned(let target, let scan): scanned(target, scan)
+    case .scanned(let target, let scan): scanned(target, scan, now)
     case .touched(let model, let version):
       models[model]?[version]?.touched(at: now, limits.harness)
     case .inspected(let job): inspected(job)
@@ -102,6 +106,21 @@ struct Manager {
       isStopping = true
       apply([])
     }
+  }
+
+  /// Whether a model is configured.
+  func isConfigured(_ name: String) -> Bool { models[name]?.isRemoved == false }
+
+  /// Why these models may not replace those that are configured; asked before they are applied.
+  func refusal(of configurations: [ModelConfiguration]) -> RefusedLabel? {
+    for configuration in configurations {
+      let model = models[configuration.name].flatMap { $0.isRemoved ? nil : $0 }
+      let refused = configuration.refusedLabel(
+        replacing: model?.configuration, allowsUnavailable: limits.allowsLabelsForUnavailable
+      ) { model?[$0]?.slot != nil }
+      if let refused { return refused }
+    }
+    return nil
   }
 
   private mutating func apply(_ configurations: [ModelConfiguration]) {
@@ -130,10 +149,32 @@ struct Manager {
     }
   }
 
-  private mutating func scanned(_ target: WatchTarget, _ scan: Scan) {
+  private mutating func scanned(_ target: WatchTarget, _ scan: Scan, _ now: Duration) {
     let name = target.model
-    guard let model = models[name], !model.isRemoved, model.configuration.basePath == target.basePath, model.scan != scan
-    else { return }
+    guard let model = models[name], !model.isRemoved, model.configuration.basePath == target.basePath else { return }
+    let wasDoubted = models[name]?.trust() ?? false
+    guard model.scan != scan else { return }
+    if limits.emptyPatience > .zero, model.isEmptied(by: scan) {
+      log(
+        .warning,
+        "\(target.basePath) has no version any more; what is loaded goes on serving for \(limits.emptyPatience.inMilliseconds) ms, in case they come back",
+        name)
+      models[name]?.doubt(scan, until: now + limits.emptyPatience)
+      touched.insert(name)
+      return
+    }
+    // Who empties a base path and fills it again means the new contents, under the same number too.
+    if wasDoubted {
+      for version in models[name]?.giveUpReplaced(by: scan) ?? [] {
+        log(.info, "its directory is another now: it is loaded anew", name, version)
+      }
+      advance(name, now)
+    }
+    believe(scan, name)
+  }
+
+  private mutating func believe(_ scan: Scan, _ name: String) {
+    guard let model = models[name] else { return }
     report(scan, since: model.scan, name, model.configuration)
     touched.insert(name)
     for new in models[name]?.found(scan) ?? [] {
@@ -226,6 +267,7 @@ struct Manager {
 
   /// A model's timers, then its policy until that has nothing more to say.
   private mutating func advance(_ name: String, _ now: Duration) {
+    if let scan = models[name]?.believed(at: now) { believe(scan, name) }
     for version in models[name]?.due(at: now) ?? [] { queue.append((name, version)) }
     while let action = models[name]?.action {
       switch action {
@@ -339,18 +381,25 @@ struct Manager {
 
   /// The configured models without a version to serve, with what is known of each; `nil` while one that has none may yet
   /// get one.
-  var failures: [ModelFailure]? {
+  /// - Parameters:
+  ///   - names: those to look at; `nil` for all.
+  ///   - givesUpSearch: take a base path without versions for one that stays so.
+  func failures(of names: Set<String>? = nil, givesUpSearch: Bool = false) -> [ModelFailure]? {
     var failures: [ModelFailure] = []
-    for entry in order.compactMap({ models[$0]?.entry }) where entry.slots.isEmpty {
-      if entry.isPending { return nil }
+    for entry in entries(names) where entry.slots.isEmpty {
+      if givesUpSearch ? entry.isLoading : entry.isPending { return nil }
       failures.append(ModelFailure(entry))
     }
     return failures
   }
 
   /// The same, without waiting for anything.
-  var failuresNow: [ModelFailure] {
-    order.compactMap { models[$0]?.entry }.filter(\.slots.isEmpty).map(ModelFailure.init)
+  func failuresNow(of names: Set<String>? = nil) -> [ModelFailure] {
+    entries(names).filter(\.slots.isEmpty).map(ModelFailure.init)
+  }
+
+  private func entries(_ names: Set<String>?) -> [ModelEntry] {
+    order.filter { names?.contains($0) ?? true }.compactMap { models[$0]?.entry }
   }
 }
 

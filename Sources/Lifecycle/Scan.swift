@@ -7,6 +7,8 @@ struct Child: Sendable, Equatable {
   var name: String
   var version: Int64
   var isDirectory: Bool
+  /// Which file it is, whatever its name.
+  var inode: UInt64 = 0
 }
 
 /// What a look at a base path found.
@@ -24,7 +26,9 @@ enum Scan: Sendable, Equatable {
       self = error.code == ENOENT ? .missing : .failed(error.code)
     case .success(let entries):
       let children = entries.compactMap { entry in
-        version(named: entry.name).map { Child(name: entry.name, version: $0, isDirectory: entry.isDirectory) }
+        version(named: entry.name).map {
+          Child(name: entry.name, version: $0, isDirectory: entry.isDirectory, inode: entry.inode)
+        }
       }
       self = .listed(children.sorted { $0.name < $1.name })
     }

@@ -20,9 +20,10 @@ public final class ModelServer: Sendable {
   ///   - http: where to listen, on how many event loops.
   ///   - metrics: shows what is counted here.
   ///   - logs: writes the requests of models that the catalog shows as logged.
+  ///   - configurator: takes what HandleReloadConfigRequest brings; without one nobody answers that call.
   public init(
     _ catalog: Catalog, _ options: ServingOptions, http: HTTPServer.Configuration, metrics: Metrics = Metrics(),
-    logs: RequestLogs? = nil
+    logs: RequestLogs? = nil, configurator: (any ModelConfigurator)? = nil
   ) throws(SocketError) {
     let workers = WorkerPool(
       threads: options.workers > 0 ? options.workers : CPUs.usable, capacity: options.workerQueueMax,
@@ -39,6 +40,9 @@ public final class ModelServer: Sendable {
     methods.register(path: "/tensorflow.serving.SessionService/SessionRun", InferenceHandler<SessionRunRequest>(hub))
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
+    if let configurator {
+      methods.register(path: "/tensorflow.serving.ModelService/HandleReloadConfigRequest", ReloadConfigHandler(configurator))
+    }
     methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())
     methods.register(path: "/grpc.health.v1.Health/List", HealthListHandler())
     methods.register(path: "/grpc.health.v1.Health/Watch", streaming: HealthWatchHandler())

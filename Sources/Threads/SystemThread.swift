@@ -84,4 +84,10 @@ public final class SystemThread: Sendable {
     // A signal handler may interrupt the wait.
     while unsafe sem_wait(semaphore) != 0 {}
   }
+
+  /// Waits that long at most; returns whether there was a signal.
+  @discardableResult public func wait(atMost duration: Duration) -> Bool {
+    let (seconds, attoseconds) = max(.zero, min(duration, .seconds(1_000_000_000))).components
+    return unsafe clinux_sem_wait(semaphore, seconds * 1_000_000_000 + attoseconds / 1_000_000_000) == 0
+  }
 }

@@ -37,12 +37,14 @@ if options.version { leave(0, "TensorFlow ModelServer: Martlet \(Martlet.version
 if let unknown = options.unknown { Console.say("unknown argument: \(unknown)\n\(Options.usage)") }
 for line in options.withoutEffect + options.contradictions { Log.warn(line) }
 
+let configFile: TextFile?
 let models: [ModelConfiguration]?
 let runtime: RuntimeConfiguration
 let monitoring: MonitoringConfiguration
 do {
   try options.check()
-  models = try options.models()
+  configFile = try options.configFile()
+  models = try options.models(configFile)
   runtime = try options.runtime()
   monitoring = try options.monitoring()
 } catch {
@@ -61,9 +63,12 @@ let metrics = Metrics()
 metrics.add(ProcessMetrics.pour)
 let catalog = Catalog()
 let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime, LoadMeters(metrics)), options: options.lifecycle) { $0.log() }
+let reloader = Reloader(lifecycle, watching: options.watched(configFile), searchPatience: .seconds(options.loadWaitSeconds))
 let server: ModelServer
 do {
-  server = try ModelServer(catalog, options.serving(runtime, monitoring), http: options.http(certificates), metrics: metrics, logs: options.requestLogs(metrics, runtime))
+  server = try ModelServer(
+    catalog, options.serving(runtime, monitoring), http: options.http(certificates), metrics: metrics,
+    logs: options.requestLogs(metrics, runtime), configurator: reloader)
 } catch {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }
@@ -71,9 +76,10 @@ lifecycle.apply(models ?? [])
 if options.openPortsAfterModels {
   let failures = lifecycle.waitUntilAvailable(deadline: .now + .seconds(1_000_000_000))
   guard failures.isEmpty else {
-    leave(failed, "Failed to start server. Error: UNKNOWN: \(failures.count) servable(s) did not become available: {\(failures.map(\.text).joined(separator: ", "))}")
+    leave(failed, "Failed to start server. Error: UNKNOWN: \(failures.count) servable(s) did not become available: {\(failures.map(\.text).joined())}")
   }
 }
+reloader.start(with: models)
 do { try server.start() } catch { leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)") }
 for address in options.addresses(ports: server.ports) { Log.info("Running gRPC ModelServer at \(address) ...") }
 certificates?.logCertificate()
@@ -84,6 +90,7 @@ if options.hasPlainRest {
 let signal = signals.wait()
 Log.info("\(signal): no new requests; those in flight have \(options.drainTimeoutSeconds) seconds")
 await server.drain(deadline: .seconds(options.drainTimeoutSeconds))
+reloader.stop()
 lifecycle.stop(deadline: .now + .seconds(10))
 Log.info("drained")
 exit(0)

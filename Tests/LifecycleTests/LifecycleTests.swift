@@ -320,12 +320,9 @@ private final class Loop: Sendable {
     disk.write("m/2")
     try! FileManager.default.createSymbolicLink(atPath: disk("m/3"), withDestinationPath: disk("m/elsewhere"))
     try! FileManager.default.createSymbolicLink(atPath: disk("m/4"), withDestinationPath: disk("m/nowhere"))
-    #expect(
-      Scan(basePath: disk("m"))
-        == .listed([
-          Child(name: "1", version: 1, isDirectory: true), Child(name: "2", version: 2, isDirectory: false),
-          Child(name: "3", version: 3, isDirectory: true), Child(name: "4", version: 4, isDirectory: false),
-        ]))
+    guard case .listed(let children) = Scan(basePath: disk("m")) else { return #expect(Bool(false), "no listing") }
+    #expect(children.map { "\($0.name) \($0.version) \($0.isDirectory)" } == ["1 1 true", "2 2 false", "3 3 true", "4 4 false"])
+    #expect(Set(children.map(\.inode)).count == 4)
   }
 
   @Test func `what is no directory is told apart from what is missing`() {

@@ -21,7 +21,7 @@ import Testing
     let world = world()
     #expect(world.catalog.current.model("m")?.isPending == true)
     #expect(world.targets == [WatchTarget(model: "m", basePath: "/m")])
-    #expect(world.manager.failures == nil)
+    #expect(world.manager.failures() == nil)
   }
 
   @Test func `a version goes from START over LOADING to AVAILABLE`() {
@@ -33,7 +33,7 @@ import Testing
     #expect(world.shown() == "1 loading")
     world.finish(job, .loaded(Slot(modelName: "m", version: 1, model: emptyModel)))
     #expect(world.shown() == "1 available")
-    #expect(world.manager.failures == [])
+    #expect(world.manager.failures() == [])
   }
 
   @Test func `a newer version takes over before the older one goes`() {
@@ -153,7 +153,7 @@ import Testing
     }
     world.fail(1)
     #expect(world.shown() == "1 end(3)")
-    #expect(world.manager.failures?.map(\.message) == ["bad"])
+    #expect(world.manager.failures()?.map(\.message) == ["bad"])
     world.look()
     world.advance(.seconds(3600))
     #expect(world.jobs.isEmpty)
@@ -186,7 +186,7 @@ import Testing
     world.look()
     world.fail(2, LoadError(code: 5, message: "no file", isTransient: false))
     #expect(world.shown() == "2 end(5), 1 available")
-    #expect(world.manager.failures == [])
+    #expect(world.manager.failures() == [])
   }
 
   @Test func `an incomplete directory is waited for, and its state says what is missing`() {
@@ -357,7 +357,7 @@ import Testing
     world.receive(.apply(names.map { ModelConfiguration(name: $0, basePath: "/" + $0) }))
     world.look()
     while let job = world.jobs.first { world.load(job.version, job.model) }
-    #expect(world.manager.failures == [])
+    #expect(world.manager.failures() == [])
     #expect(world.now == .zero)
   }
 
@@ -376,7 +376,7 @@ import Testing
   @Test func `with a single look a missing path is a failure`() {
     let world = world(.latest(1), .missing) { $0.polls = false }
     #expect(world.catalog.current.model("m")?.isPending == false)
-    #expect(world.manager.failures?.map(\.model) == ["m"])
+    #expect(world.manager.failures()?.map(\.model) == ["m"])
   }
 
   @Test func `an empty base path may be filled, a missing one made`() {
@@ -388,5 +388,77 @@ import Testing
       world.load(1)
       #expect(world.shown() == "1 available")
     }
+  }
+
+  @Test func `a base path that is briefly empty unloads nothing`() {
+    let world = world(.latest(1), directories("1")) { $0.emptyPatience = .seconds(5) }
+    world.load(1)
+    world.disk["/m"] = directories()
+    world.look()
+    world.advance(.milliseconds(4999))
+    #expect(world.shown() == "1 available")
+    world.disk["/m"] = directories("1")
+    world.look()
+    world.advance(.seconds(60))
+    #expect(world.shown() == "1 available")
+    #expect(world.jobs.isEmpty)
+  }
+
+  @Test func `a base path that stays empty is believed`() {
+    let world = world(.latest(1), directories("1")) { $0.emptyPatience = .seconds(5) }
+    world.load(1)
+    world.refresh()
+    world.disk["/m"] = directories()
+    world.look()
+    #expect(world.manager.deadline == world.now + .seconds(5))
+    world.advance(.seconds(5))
+    #expect(world.shown() == "1 unloading")
+    world.refresh()
+    #expect(world.shown() == "1 end")
+    #expect(world.lines.contains { $0.message.hasPrefix("No versions of servable m found") })
+    #expect(world.manager.deadline == nil)
+  }
+
+  @Test func `who empties a base path and fills it again means the new contents`() {
+    let world = world(.latest(1), .listed([Child(name: "1", version: 1, isDirectory: true, inode: 7)])) {
+      $0.emptyPatience = .seconds(5)
+    }
+    world.load(1)
+    world.refresh()
+    world.disk["/m"] = directories()
+    world.look()
+    world.disk["/m"] = .listed([Child(name: "1", version: 1, isDirectory: true, inode: 8)])
+    world.look()
+    #expect(world.shown() == "1 unloading")
+    world.refresh()
+    #expect(world.shown() == "1 start")
+    world.load(1)
+    #expect(world.shown() == "1 available")
+  }
+
+  @Test func `another version in the place of all others takes over while they serve`() {
+    let world = world(.latest(1), directories("1")) { $0.emptyPatience = .seconds(5) }
+    world.load(1)
+    world.refresh()
+    world.disk["/m"] = directories()
+    world.look()
+    world.disk["/m"] = directories("2")
+    world.look()
+    #expect(world.shown() == "2 start, 1 available")
+    world.load(2)
+    #expect(world.shown() == "2 available, 1 unloading")
+  }
+
+  @Test func `a model that is taken out while its base path is empty goes at once`() {
+    let world = world(.latest(1), directories("1")) { $0.emptyPatience = .seconds(5) }
+    world.load(1)
+    world.refresh()
+    world.disk["/m"] = directories()
+    world.look()
+    world.receive(.apply([]))
+    world.refresh()
+    #expect(world.shown() == "no model")
+    world.advance(.seconds(10))
+    #expect(world.manager.deadline == nil)
   }
 }

@@ -60,6 +60,18 @@ import Threads
     for thread in threads { thread.join() }
     #expect(passes.count == 400)
   }
+
+  @Test func `a wait with an end ends, and takes a signal that is there`() {
+    let semaphore = Semaphore()
+    #expect(!semaphore.wait(atMost: .zero))
+    #expect(!semaphore.wait(atMost: .milliseconds(2)))
+    #expect(!semaphore.wait(atMost: .seconds(-1)))
+    semaphore.signal()
+    #expect(semaphore.wait(atMost: .zero))
+    semaphore.signal()
+    #expect(semaphore.wait(atMost: .seconds(1000)))
+    #expect(!semaphore.wait(atMost: .zero))
+  }
 }
 
 private final class Passes: Sendable {

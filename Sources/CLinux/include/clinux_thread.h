@@ -1,6 +1,8 @@
 #ifndef CLINUX_THREAD_H
 #define CLINUX_THREAD_H
 
+#include <semaphore.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -20,5 +22,8 @@ static inline long clinux_thread_id(void) { return syscall(SYS_gettid); }
 
 /// Sets the calling thread's niceness: on Linux it belongs to the thread (sched(7)). Returns 0, or -1 when not permitted.
 static inline int clinux_nice_thread(int niceness) { return setpriority(PRIO_PROCESS, 0, niceness); }
+
+/// Waits for a semaphore, `nanoseconds` at most, by the monotonic clock. Returns 0, or -1 when the time is up.
+int clinux_sem_wait(sem_t *semaphore, int64_t nanoseconds);
 
 #endif

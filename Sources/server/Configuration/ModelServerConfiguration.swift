@@ -40,9 +40,11 @@ enum ModelServerConfiguration {
 }
 
 extension Options {
+  func configFile() throws(ConfigurationError) -> TextFile? { modelConfigFile.isEmpty ? nil : try TextFile(modelConfigFile) }
+
   /// The models to begin with; `nil` as above.
-  func models() throws(ConfigurationError) -> [ModelConfiguration]? {
-    if !modelConfigFile.isEmpty { return try ModelServerConfiguration.models(TextFile(modelConfigFile).message()) }
+  func models(_ configFile: TextFile?) throws(ConfigurationError) -> [ModelConfiguration]? {
+    if let configFile { return try ModelServerConfiguration.models(configFile.message()) }
     // A path on the command line means what it means in the shell; in a config file it has to be absolute.
     let isRelative = !modelBasePath.hasPrefix("/") && !modelBasePath.contains("://")
     let basePath = try localPath(isRelative ? workingDirectory() + "/" + modelBasePath : modelBasePath, of: modelName)

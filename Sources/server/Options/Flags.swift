@@ -96,6 +96,9 @@ let martletFlags: [Flag] = [
     "open_ports_after_models", \.openPortsAfterModels,
     "listen only once every configured model has a version available, as TensorFlow Serving does"),
   .bool("rest_strict_json", \.restStrictJSON, "write NaN and the infinities as strings, not as bare tokens that are no JSON"),
+  .int(
+    "empty_base_path_wait_seconds", in: 0...86400, \.emptyBasePathWaitSeconds,
+    "how long a base path that had versions must have none before they are unloaded; 0 unloads at once, as TensorFlow Serving"),
   .bool("rest_api_tls", \.restTLS, "rest_api_port speaks TLS too; without it that port is plain beside ssl_config_file, as TensorFlow Serving's"),
   .string("host", \.host, "address the TCP ports listen on; :: takes IPv6 and IPv4, 127.0.0.1 keeps to this machine"),
   .int(

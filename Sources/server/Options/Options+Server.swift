@@ -3,6 +3,7 @@ internal import CLinux
 internal import Glibc
 internal import HTTP
 internal import Lifecycle
+internal import RPC
 internal import Serving
 internal import Telemetry
 
@@ -40,7 +41,15 @@ extension Options {
     lifecycle.loadThreads = numLoadThreads
     lifecycle.loadRetriesMax = maxNumLoadRetries
     lifecycle.loadRetryInterval = .microseconds(loadRetryIntervalMicros)
+    lifecycle.emptyPatience = .seconds(emptyBasePathWaitSeconds)
+    lifecycle.allowsLabelsForUnavailable = allowsLabelsForUnavailableVersions
     return lifecycle
+  }
+
+  /// The model config file, to be looked at again and again.
+  func watched(_ configFile: TextFile?) -> WatchedFile? {
+    guard let configFile, modelConfigFilePollWaitSeconds > 0 else { return nil }
+    return WatchedFile(file: configFile, pause: .seconds(modelConfigFilePollWaitSeconds))
   }
 
   /// The same services on each: the second is there for who is used to two.
@@ -77,8 +86,12 @@ extension LogLine {
 }
 
 extension ModelFailure {
-  /// As TensorFlow Serving lists models that did not come up.
-  var text: String { "{\(model) \(version.map(String.init) ?? "-") due to error: \(message)}" }
+  /// As TensorFlow Serving lists models that did not come up, in braces of its own.
+  var text: String {
+    let name = version.map { "{name: \(model) version: \($0)}" } ?? "{name: \(model)}"
+    let code = code == 0 ? "" : (Status.Code(rawValue: code)?.name ?? "UNKNOWN") + ": "
+    return "{\(name) due to error: \(code)\(message)}, "
+  }
 }
 
 /// Signals, blocked in every thread and waited for in one.

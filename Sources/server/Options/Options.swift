@@ -56,6 +56,7 @@ struct Options {
   var host = "0.0.0.0"
   var restTLS = false
   var openPortsAfterModels = false
+  var emptyBasePathWaitSeconds = 5
   var loadWaitSeconds = 60
   var loadWaitQueueSize = 1024
   var requestLogFileBytes = RequestLogLimits().fileBytesMax
