@@ -41,7 +41,7 @@ public final class ModelServer: Sendable {
     methods.register(path: "/tensorflow.serving.PredictionService/GetModelMetadata", GetModelMetadataHandler())
     methods.register(path: "/tensorflow.serving.ModelService/GetModelStatus", GetModelStatusHandler())
     if let configurator {
-      methods.register(path: "/tensorflow.serving.ModelService/HandleReloadConfigRequest", ReloadConfigHandler(configurator))
+      methods.register(path: "/tensorflow.serving.ModelService/HandleReloadConfigRequest", ReloadConfigHandler(configurator, metrics))
     }
     methods.register(path: "/grpc.health.v1.Health/Check", HealthCheckHandler())
     methods.register(path: "/grpc.health.v1.Health/List", HealthListHandler())

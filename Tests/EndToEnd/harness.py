@@ -78,7 +78,7 @@ class Server:
     def __init__(self, folder, models=None, port=None, **flags):
         self.port = free_port() if port is None else port
         flags = {"port": self.port, "file_system_poll_wait_seconds": 1} | flags
-        if models:
+        if models is not None:
             config = folder / "models.config"
             config.write_text(config_text(models))
             flags["model_config_file"] = config

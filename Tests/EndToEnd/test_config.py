@@ -153,6 +153,16 @@ def test_models_come_and_go_by_a_call_and_no_request_fails(serve, tmp_path):
     assert len(traffic.seen) > 50
 
 
+def test_a_call_tells_what_it_added_to_metrics(serve, tmp_path):
+    copy_version("half_plus_two", tmp_path / "m" / "1")
+    server = serve({})
+    names = ["/tensorflow/cc/saved_model/load_attempt_count", "/no/such/metric", "/tensorflow/cc/saved_model/load_latency_by_stage"]
+    request = model_management_pb2.ReloadConfigRequest(config=config({"m": tmp_path / "m"}), metric_names=names)
+    response = model_service_pb2_grpc.ModelServiceStub(server.channel).HandleReloadConfigRequest(request, timeout=20)
+    assert response.status.error_code == 0
+    assert [(metric.name, metric.int64_value_increase) for metric in response.metric] == [(names[0], 1)]
+
+
 def test_a_policy_changes_by_a_call(serve, tmp_path):
     base = tmp_path / "m"
     for version in (1, 2, 3):
