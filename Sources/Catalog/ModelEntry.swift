@@ -19,12 +19,17 @@ public struct VersionStatus: Sendable, Equatable {
   /// `tensorflow.error.Code`; zero is OK.
   public var errorCode: Int
   public var errorMessage: String
+  /// It is on its way out, to be loaded anew.
+  public var willReturn: Bool
 
-  public init(version: Int64, state: VersionState, errorCode: Int = 0, errorMessage: String = "") {
+  public init(
+    version: Int64, state: VersionState, errorCode: Int = 0, errorMessage: String = "", willReturn: Bool = false
+  ) {
     self.version = version
     self.state = state
     self.errorCode = errorCode
     self.errorMessage = errorMessage
+    self.willReturn = willReturn
   }
 }
 
@@ -76,6 +81,6 @@ public final class ModelEntry: Sendable {
 }
 
 extension VersionStatus {
-  /// Waited for, being loaded, or failed with attempts left.
-  var isPending: Bool { state == .start || state == .loading }
+  /// Waited for, being loaded, failed with attempts left, or to be loaded anew.
+  var isPending: Bool { state == .start || state == .loading || willReturn }
 }

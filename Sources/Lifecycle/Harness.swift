@@ -217,7 +217,7 @@ extension Harness {
     case .retrying(let error, _):
       VersionStatus(version: version, state: .loading, errorCode: error.code, errorMessage: error.message)
     case .available: VersionStatus(version: version, state: .available)
-    case .unloading: VersionStatus(version: version, state: .unloading)
+    case .unloading: VersionStatus(version: version, state: .unloading, willReturn: isAspired)
     case .ended(let error):
       VersionStatus(version: version, state: .end, errorCode: error?.code ?? 0, errorMessage: error?.message ?? "")
     }

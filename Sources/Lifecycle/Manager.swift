@@ -382,7 +382,7 @@ struct Manager {
   /// The configured models without a version to serve, with what is known of each; `nil` while one that has none may yet
   /// get one.
   /// - Parameters:
-  ///   - names: those to look at; `nil` for all.
+  ///   - names: those to look at, and to miss if they are not configured any more; `nil` for all that are.
   ///   - givesUpSearch: take a base path without versions for one that stays so.
   func failures(of names: Set<String>? = nil, givesUpSearch: Bool = false) -> [ModelFailure]? {
     var failures: [ModelFailure] = []
@@ -390,12 +390,16 @@ struct Manager {
       if givesUpSearch ? entry.isLoading : entry.isPending { return nil }
       failures.append(ModelFailure(entry))
     }
-    return failures
+    return failures + missing(names)
   }
 
   /// The same, without waiting for anything.
   func failuresNow(of names: Set<String>? = nil) -> [ModelFailure] {
-    entries(names).filter(\.slots.isEmpty).map(ModelFailure.init)
+    entries(names).filter(\.slots.isEmpty).map(ModelFailure.init) + missing(names)
+  }
+
+  private func missing(_ names: Set<String>?) -> [ModelFailure] {
+    (names ?? []).filter { !isConfigured($0) }.sorted().map(ModelFailure.init(removed:))
   }
 
   private func entries(_ names: Set<String>?) -> [ModelEntry] {
@@ -411,6 +415,13 @@ public struct ModelFailure: Sendable, Equatable {
   /// `tensorflow.error.Code`; zero while nothing went wrong.
   public var code: Int
   public var message: String
+
+  /// CANCELLED
+  init(removed model: String) {
+    self.model = model
+    code = 1
+    message = "a later configuration does without it"
+  }
 
   init(_ entry: ModelEntry) {
     let status = entry.statuses.first { $0.errorCode != 0 } ?? entry.statuses.first

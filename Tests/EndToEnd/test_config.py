@@ -211,7 +211,14 @@ def test_a_model_whose_path_is_missing_is_waited_for_within_the_deadline_and_hol
     copy_version("half_plus_two", tmp_path / "m" / "1")
     server = serve({"m": tmp_path / "m"})
     server.wait("m")
-    waiting = threading.Thread(target=lambda: pytest.raises(grpc.RpcError, reload, server, {"m": tmp_path / "m", "late": tmp_path / "late"}, timeout=15))
+    outcome = []
+
+    def wait_for_late():
+        try:
+            outcome.append(reload(server, {"m": tmp_path / "m", "late": tmp_path / "late"}, timeout=30))
+        except grpc.RpcError as error:
+            outcome.append(error)
+    waiting = threading.Thread(target=wait_for_late)
     waiting.start()
     until(lambda: "added: late" in server.log(), what="the first reload")
     # A second one does not queue behind the first.
@@ -226,6 +233,7 @@ def test_a_model_whose_path_is_missing_is_waited_for_within_the_deadline_and_hol
     copy_version("half_plus_three", tmp_path / "later" / "1")
     server.wait("later")
     waiting.join()
+    assert outcome[0].code() == Code.UNKNOWN and "a later configuration does without it" in outcome[0].details()
 
 
 def test_who_does_not_say_how_long_is_told_of_a_missing_path_after_a_while(serve, tmp_path):

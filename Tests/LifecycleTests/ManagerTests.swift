@@ -430,6 +430,8 @@ import Testing
     world.disk["/m"] = .listed([Child(name: "1", version: 1, isDirectory: true, inode: 8)])
     world.look()
     #expect(world.shown() == "1 unloading")
+    #expect(world.catalog.current.model("m")?.isPending(version: 1) == true)
+    #expect(world.catalog.current.model("m")?.isPending == true)
     world.refresh()
     #expect(world.shown() == "1 start")
     world.load(1)
@@ -447,6 +449,15 @@ import Testing
     #expect(world.shown() == "2 start, 1 available")
     world.load(2)
     #expect(world.shown() == "2 available, 1 unloading")
+  }
+
+  @Test func `who waits for a model that is taken out again is told so`() {
+    let world = world()
+    #expect(world.manager.failures(of: ["m"]) == nil)
+    #expect(world.manager.failures(of: ["m"], givesUpSearch: true)?.map(\.model) == ["m"])
+    world.receive(.apply([]))
+    #expect(world.manager.failures(of: ["m"])?.map(\.message) == ["a later configuration does without it"])
+    #expect(world.manager.failures() == [])
   }
 
   @Test func `a model that is taken out while its base path is empty goes at once`() {
