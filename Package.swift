@@ -93,7 +93,8 @@ let package = Package(
     .executableTarget(
       name: "server",
       dependencies: [
-        "Serving", "RPC", "HTTP", "Lifecycle", "Catalog", "Formats", "Engine", "Schemas", "Telemetry", "Threads", "CLinux",
+        "Serving", "RPC", "HTTP", "Lifecycle", "Catalog", "Formats", "Records", "Engine", "Messages", "Wire", "Schemas", "Telemetry",
+        "Threads", "CLinux",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
@@ -162,7 +163,7 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "server", "Lifecycle", "Catalog", "HTTP", "Schemas", "Serving", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "server", "Serving", "Lifecycle", "Catalog", "Formats", "Engine", "Records", "HTTP", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.

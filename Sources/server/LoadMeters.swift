@@ -7,6 +7,8 @@ struct LoadMeters: Sendable {
   private let attempts: Family<Counter>
   private let latency: Family<Counter>
   private let stages: Family<Histogram>
+  private let warmUps: Family<Histogram>
+  private let warmUpRecords: Family<Counter>
 
   init(_ metrics: Metrics) {
     attempts = metrics.counters("/tensorflow/cc/saved_model/load_attempt_count", labels: ["model_path", "status"])
@@ -14,6 +16,10 @@ struct LoadMeters: Sendable {
     stages = metrics.histograms(
       "/tensorflow/cc/saved_model/load_latency_by_stage", labels: ["model_path", "stage"],
       HistogramLayout(.exponential(scale: 10, growth: 1.8, count: 33)))
+    warmUps = metrics.histograms(
+      "/tensorflow/serving/model_warmup_latency", labels: ["model_path", "status"],
+      HistogramLayout(.exponential(scale: 10, growth: 1.8, count: 33)))
+    warmUpRecords = metrics.counters("/tensorflow/serving/model_warmup_records_read", labels: ["model_path", "status"])
   }
 
   /// A version was loaded, in so long.
@@ -25,6 +31,13 @@ struct LoadMeters: Sendable {
   func failed(_ directory: String, in time: Duration) {
     attempts.cell(directory, "fail").add()
     latency.cell(directory).add(Int(clamping: time.microseconds))
+  }
+
+  /// The requests that came with a version were asked, all of them or up to one that failed.
+  /// - Parameter status: the name of a code.
+  func warmedUp(_ directory: String, by records: Int, _ status: String, in time: Duration) {
+    warmUps.cell(directory, status).record(time.microseconds)
+    warmUpRecords.cell(directory, status).add(records)
   }
 
   func took(_ stage: SavedModelLoader.Stage, _ time: Duration, _ directory: String) {

@@ -2,19 +2,20 @@
 internal import Engine
 internal import Formats
 internal import Lifecycle
+internal import Serving
 // Formats has one too; this is the one the lifecycle asks for.
 internal import enum Lifecycle.Completeness
 
 /// SavedModels for the lifecycle.
 struct SavedModels: ModelLoader {
   let loader: SavedModelLoader
-  let warmsUp: Bool
+  let warmUp: WarmUp
   let meters: LoadMeters
 
-  init(_ runtime: RuntimeConfiguration, _ meters: LoadMeters) {
+  init(_ runtime: RuntimeConfiguration, _ serving: ServingOptions, _ meters: LoadMeters) {
     self.meters = meters
     loader = SavedModelLoader(tags: runtime.tags)
-    warmsUp = runtime.warmUp.isEnabled
+    warmUp = WarmUp(configuration: runtime.warmUp, options: serving)
   }
 
   func inspect(_ directory: String) -> Completeness {
@@ -34,7 +35,7 @@ struct SavedModels: ModelLoader {
       meters.failed(directory, in: start.duration(to: .now))
       throw LoadError(code: error.kind.code, message: error.description, isTransient: error.kind.isTransient)
     }
-    if warmsUp { model.warmUp() }
+    try warmUp(model, in: directory, meters)
     return model
   }
 }

@@ -62,7 +62,7 @@ var signals = SignalWait([SIGTERM, SIGINT])
 let metrics = Metrics()
 metrics.add(ProcessMetrics.pour)
 let catalog = Catalog()
-let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime, LoadMeters(metrics)), options: options.lifecycle) { $0.log() }
+let lifecycle = Lifecycle(catalog, loader: SavedModels(runtime, options.serving(runtime, monitoring), LoadMeters(metrics)), options: options.lifecycle) { $0.log() }
 let reloader = Reloader(lifecycle, watching: options.watched(configFile), searchPatience: .seconds(options.loadWaitSeconds))
 let server: ModelServer
 do {

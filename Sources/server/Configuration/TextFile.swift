@@ -8,20 +8,20 @@ struct TextFile {
   let bytes: [UInt8]
 
   /// More than any configuration: what is larger is the wrong file.
-  private static let bytesMax = 64 << 20
+  static let bytesMax = 64 << 20
 
-  init(_ path: String) throws(ConfigurationError) {
+  init(_ path: String, bytesMax: Int = TextFile.bytesMax) throws(ConfigurationError) {
     self.path = path
-    guard let bytes = TextFile.read(path) else {
+    guard let bytes = TextFile.read(path, bytesMax) else {
       let code = errno
       throw ConfigurationError(
-        code == ENOENT ? .notFound : .invalidArgument, "Can't read '\(path)': \(unsafe String(cString: strerror(code)))")
+        code == ENOENT || code == ENOTDIR ? .notFound : .invalidArgument, "Can't read '\(path)': \(unsafe String(cString: strerror(code)))")
     }
     self.bytes = bytes
   }
 
   /// `nil` with `errno` set when it cannot be read.
-  private static func read(_ path: String) -> [UInt8]? {
+  private static func read(_ path: String, _ bytesMax: Int) -> [UInt8]? {
     guard let file = unsafe fopen(path, "re") else { return nil }
     defer { unsafe fclose(file) }
     var bytes: [UInt8] = []

@@ -17,6 +17,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case classificationRequest = "ClassificationRequest"
   case multiInferenceRequest = "MultiInferenceRequest"
   case sessionRunRequest = "SessionRunRequest"
+  case predictionLog = "PredictionLog"
 
   /// A number made of everything that was read, so that nothing is read for nothing.
   @discardableResult
@@ -34,6 +35,9 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .classificationRequest: return try readClassify(message)
       case .multiInferenceRequest: return try readMultiInference(message)
       case .sessionRunRequest: return try readSessionRun(message)
+      case .predictionLog:
+        let log = try PredictionLog(message)
+        return log.request.byteCount &+ (log.kind == nil ? 0 : 1)
       }
     } catch {
       return error.description.utf8.count
