@@ -117,7 +117,9 @@ private func predict(_ name: String = "x", model: String = "whatever", signature
   @Test(arguments: 0..<20)
   func `any damage is an error or a warm-up`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    let model = try SavedModelLoader().load(Version().directory)
+    // The directory goes with the object.
+    let whole = try Version()
+    let model = try withExtendedLifetime(whole) { try SavedModelLoader().load(whole.directory) }
     let warmUp = WarmUp(configuration: WarmUpConfiguration(), options: ServingOptions())
     let record = try predict()
     for _ in 0..<10 {

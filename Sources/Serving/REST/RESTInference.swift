@@ -104,13 +104,14 @@ extension RESTExchange {
     @_lifetime(borrow self)
     get {
       // Neither array ever changes, and the exchange keeps both.
-      let name = unsafe _overrideLifetime(self.name.rawSpan, borrowing: self)
-      let label = unsafe _overrideLifetime(self.label.rawSpan, borrowing: self)
-      switch choice {
-      case .latest: return ModelSpec(name: name)
-      case .version(let version): return ModelSpec(name: name, version: version)
-      case .label: return ModelSpec(name: name, versionLabel: label)
-      }
+      let (name, label) = (self.name, self.label)
+      let spec =
+        switch choice {
+        case .latest: ModelSpec(name: name.rawSpan)
+        case .version(let version): ModelSpec(name: name.rawSpan, version: version)
+        case .label: ModelSpec(name: name.rawSpan, versionLabel: label.rawSpan)
+        }
+      return unsafe _overrideLifetime(spec, borrowing: self)
     }
   }
 }
