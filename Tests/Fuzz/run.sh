@@ -11,7 +11,7 @@ shift || true
 BUILD=../../.build/fuzz
 mkdir -p "$BUILD"
 FLAGS=(
-  -O -g -swift-version 6 -parse-as-library -sanitize=fuzzer,address -strict-memory-safety
+  -O -g -swift-version 6 -package-name martlet -parse-as-library -sanitize=fuzzer,address -strict-memory-safety
   -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
   -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility -I "$BUILD"
 )
