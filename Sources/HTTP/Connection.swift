@@ -199,6 +199,7 @@ protocol ConnectionHost: AnyObject {
   @discardableResult private func watch() -> Bool {
     var flags: ReadyFlags = isReading && !isHeldBack ? .readable : []
     if isWaitingToWrite || state == .connecting { flags.insert(.writable) }
+    if isUnanswered { flags.insert(.peerEnded) }
     return loop.watch(self, transport.socket.fd, flags)
   }
 
@@ -208,8 +209,8 @@ protocol ConnectionHost: AnyObject {
     case .connecting: finishConnecting()
     case .handshaking, .open:
       if flags.contains(.writable) { flushPending() }
-      if state == .closed || flags.isDisjoint(with: [.readable, .error, .hangUp]) { return }
-      if state == .handshaking, host != nil { handshakeInTurn() } else { read() }
+      if state == .closed || flags.isDisjoint(with: [.readable, .error, .hangUp, .peerEnded]) { return }
+      if state == .handshaking, host != nil { handshakeInTurn(flags) } else { read() }
     }
   }
 

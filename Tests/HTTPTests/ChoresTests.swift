@@ -5,6 +5,7 @@ import Testing
 
 private final class Task: Chore {
   let name: String
+  var isWanted = true
   init(_ name: String) { self.name = name }
   func doPart() -> Bool { false }
 }
@@ -76,6 +77,17 @@ private final class Task: Chore {
       if left[name]! > 0 { chores.putBack(next) }
     }
     #expect(order == ["a0", "b0", "a0", "b0", "a0", "a1", "a1", "a2"] && chores.isEmpty)
+  }
+
+  @Test func `what has become pointless is dropped and takes nobody's turn`() {
+    var chores = Chores(shareMicroseconds: 0, handshakesMax: 10)
+    let tasks = (0..<6).map { Task("\($0)") }
+    for task in tasks { _ = chores.append(task, .handshake, for: "a") }
+    for task in tasks[0..<4] + tasks[5...] { task.isWanted = false }
+    chores.turnBegan()
+    #expect(names(&chores, microseconds: 1) == ["4"])
+    chores.turnBegan()
+    #expect(names(&chores).isEmpty && chores.isEmpty && chores.partCount == 1)
   }
 
   @Test func `kinds take turns, and what has begun is not behind all that has not`() {

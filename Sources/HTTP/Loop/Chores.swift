@@ -11,6 +11,8 @@
 
 /// Costly work in parts, confined to a loop.
 package protocol Chore: AnyObject {
+  /// False: it has become pointless while it waited, and is dropped without a part.
+  var isWanted: Bool { get }
   /// Does a part of it. False: there is no more to do.
   func doPart() -> Bool
   /// Too much waits already; `doPart` will not be called.
@@ -18,6 +20,7 @@ package protocol Chore: AnyObject {
 }
 
 extension Chore {
+  package var isWanted: Bool { true }
   package func turnedAway() {}
 }
 
@@ -95,9 +98,10 @@ struct Chores {
     if isEmpty || spent >= shareNanoseconds { return nil }
     for _ in Kind.allCases {
       turn = (turn + 1) % Kind.allCases.count
-      guard let (peer, chore) = queues[turn].removeNext(), let kind = Kind(rawValue: turn) else { continue }
-      count -= 1
-      return Next(chore: chore, peer: peer, kind: kind)
+      while let (peer, chore) = queues[turn].removeNext(), let kind = Kind(rawValue: turn) {
+        count -= 1
+        if chore.isWanted { return Next(chore: chore, peer: peer, kind: kind) }
+      }
     }
     return nil
   }

@@ -27,6 +27,7 @@ struct ReadyFlags: OptionSet {
   static let writable = ReadyFlags(rawValue: 0x004)  // EPOLLOUT
   static let error = ReadyFlags(rawValue: 0x008)  // EPOLLERR
   static let hangUp = ReadyFlags(rawValue: 0x010)  // EPOLLHUP
+  static let peerEnded = ReadyFlags(rawValue: 0x2000)  // EPOLLRDHUP
 }
 
 /// - Note: `@unchecked Sendable`: `enqueue`, `index`, `connectionCount`, `meters` and `isCurrent` may be used from anywhere; all else

@@ -5,19 +5,24 @@ internal import Glibc
 internal import Telemetry
 
 // A server's handshakes take turns (`Chores`): one costs as much as a hundred small requests. What a peer has said waits in the
-// kernel's buffers meanwhile.
+// kernel's buffers meanwhile; who hangs up, or says that it sends no more, has no use for an answer and gives its place up.
 extension Connection: Chore {
-  final func handshakeInTurn() {
-    // Nothing is listened for but this.
-    if isWaitingForTurn { return close("the peer went away in its handshake") }
+  /// A server's handshake of which we have said nothing yet.
+  final var isUnanswered: Bool { state == .handshaking && host != nil && transport.tls?.hasAnswered == false }
+
+  final func handshakeInTurn(_ flags: ReadyFlags) {
+    // Of one that waits nothing else is listened for. A client that has sent its last may still want what comes behind its
+    // handshake, but not before that.
+    if isWaitingForTurn || (flags.contains(.peerEnded) && isUnanswered) { return close("the peer went away in its handshake") }
     if loop.hasRoomForChores { return loop.charged { read() } }
     isWaitingForTurn = true
     setReading(false)
     loop.enqueue(self, transport.tls?.hasAnswered == true ? .handshakeAnswered : .handshake, for: peer)
   }
 
+  package final var isWanted: Bool { isWaitingForTurn && state == .handshaking }
+
   package final func doPart() -> Bool {
-    guard isWaitingForTurn, state == .handshaking else { return false }
     isWaitingForTurn = false
     setReading(true)
     read()

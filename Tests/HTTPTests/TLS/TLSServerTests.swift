@@ -235,7 +235,10 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
   }
 
   /// Fifty clients' first flights, and a neighbour's request, come while the loop is busy: the next turn has all of them.
-  private func flood(_ change: (inout Limits) -> Void) async throws -> (answer: Answer, heard: [[UInt8]], neighbour: Answer) {
+  /// - Parameter leaving: so many of them hang up before the loop looks.
+  private func flood(leaving: Int = 0, _ change: (inout Limits) -> Void) async throws
+    -> (answer: Answer, heard: [[UInt8]], neighbour: Answer)
+  {
     var limits = Limits()
     limits.choreMicrosecondsPerTurn = 0
     change(&limits)
@@ -257,6 +260,7 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
     for peer in peers { peer.send(try hello(client)) }
     let ask = Frame(Frame.headers, flags: Frame.endHeaders | Frame.endStream, stream: 1, ScriptedPeer.block(ScriptedPeer.request("/")))
     neighbour.send(ask)
+    for peer in peers.prefix(leaving) { peer.close() }
     isHere.signal()
     let answer = try neighbour.answer(on: 1)
     let heard = peers.map { (try? $0.readSome()) ?? [] }
@@ -278,6 +282,12 @@ private final class Exchange: ConnectionObserver, StreamHandler, @unchecked Send
     #expect(heard.count { $0.first == 0x16 } == 11)
     #expect(heard.count { $0.isEmpty } == 39)
     #expect(last.fields["parts"] == "11")
+  }
+
+  @Test func `who says hello and leaves takes no place and costs nothing`() async throws {
+    let (_, heard, last) = try await flood(leaving: 40) { _ in }
+    #expect(heard.count { $0.first == 0x16 } == 10)
+    #expect(last.fields["parts"] == "10")
   }
 
   @Test func `who leaves while its handshake waits leaves nothing`() async throws {
