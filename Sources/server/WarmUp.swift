@@ -158,7 +158,12 @@ extension RecordedRequest {
   fileprivate init?(_ kind: PredictionLog.Kind) {
     switch kind {
     case .predict: self = .predict
-    default: return nil
+    case .classify: self = .classify
+    case .regress: self = .regress
+    case .multiInference: self = .multiInference
+    case .sessionRun: self = .sessionRun
+    // As TensorFlow Serving: there is no streaming call to ask.
+    case .predictStreamed: return nil
     }
   }
 }

@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import (classification_pb2, inference_pb2, prediction_log_pb2, predict_pb2, regression_pb2,
+                                     session_service_pb2)
 
 from harness import FIXTURES, Code, floats, request, until
 
@@ -64,3 +65,33 @@ def test_who_does_not_want_a_warm_up_gets_none(serve, tmp_path):
     put("half_plus_two", tmp_path / "m", 1, b"nonsense")
     server = serve({"m": tmp_path / "m"}, enable_model_warmup="false")
     server.wait("m")
+
+
+def test_records_of_every_kind(serve, tmp_path):
+    example = tf.train.Example(features=tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[2]))}))
+    log = prediction_log_pb2
+
+    def with_input(message):
+        message.input.example_list.examples.add().CopyFrom(example)
+        return message
+
+    classify = with_input(classification_pb2.ClassificationRequest())
+    classify.model_spec.signature_name = "classification"
+    regress = with_input(regression_pb2.RegressionRequest())
+    regress.model_spec.signature_name = "regression"
+    multi = with_input(inference_pb2.MultiInferenceRequest())
+    for method, signature in (("tensorflow/serving/regress", "regression"), ("tensorflow/serving/classify", "classification")):
+        task = multi.tasks.add(method_name=method)
+        task.model_spec.name, task.model_spec.signature_name = "any", signature
+    session = session_service_pb2.SessionRunRequest(fetch=["scores:0"])
+    examples = [example.SerializeToString()]
+    session.feed.add(name="input_example_tensor:0").tensor.CopyFrom(tf.make_tensor_proto(examples))
+    records = [
+        log.PredictionLog(classify_log=log.ClassifyLog(request=classify)), log.PredictionLog(regress_log=log.RegressLog(request=regress)),
+        log.PredictionLog(multi_inference_log=log.MultiInferenceLog(request=multi)), log.PredictionLog(session_run_log=log.SessionRunLog(request=session)),
+        log.PredictionLog(predict_log=log.PredictLog(request=request("m", {"examples": examples}, signature="predict"))),
+    ]
+    put("inference", tmp_path / "m", 1, records)
+    server = serve({"m": tmp_path / "m"}, max_num_load_retries=0)
+    server.wait("m")
+    assert "warmed up by 5 records" in server.log()
