@@ -40,6 +40,7 @@ grpc/reflection/v1/reflection.proto
 grpc/reflection/v1alpha/reflection.proto
 tensorflow_serving/apis/model_service.proto
 tensorflow_serving/apis/prediction_service.proto
+tensorflow_serving/apis/session_service.proto
 tsl/profiler/protobuf/profiler_service.proto
 "
 

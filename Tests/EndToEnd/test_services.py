@@ -17,7 +17,7 @@ from rawgrpc import RawCall
 MODEL = "half_plus_two"
 PREDICTION, MODELS, HEALTH = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health"
 REFLECTION = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
-SERVICES = {PREDICTION, MODELS, HEALTH, *REFLECTION, "tensorflow.ProfilerService"}
+SERVICES = {PREDICTION, MODELS, HEALTH, *REFLECTION, "tensorflow.serving.SessionService", "tensorflow.ProfilerService"}
 Status = health_pb2.HealthCheckResponse.ServingStatus
 
 
