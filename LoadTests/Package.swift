@@ -20,6 +20,11 @@ let package = Package(
     // Our parser beside protobuf's C++ and C, on the payloads those parse.
     .executableTarget(
       name: "parser-bench", dependencies: [.product(name: "MartletWire", package: "martlet")], swiftSettings: swift),
+    // Classify's way from bytes to tensors beside protobuf's C++.
+    .executableTarget(
+      name: "example-bench",
+      dependencies: [.product(name: "MartletEngine", package: "martlet"), .product(name: "MartletWire", package: "martlet")],
+      swiftSettings: swift),
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
       name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),

@@ -125,81 +125,52 @@ public struct FeatureSlot: Sendable {
     }
   }
 
-  /// The strings of a feature of kind `.bytes`.
+  /// Calls `body` with where each string of a feature of kind `.bytes` stands, in order, `count` times.
+  /// - Precondition: `bytes` are those the slot was read from.
   @inlinable @inline(__always)
-  @_lifetime(copy bytes)
-  public func strings(of bytes: RawSpan) -> FeatureStrings {
+  public func forEachString(of bytes: RawSpan, _ body: (Range<UInt32>) -> Void) {
     precondition(kind == .bytes && Int(place.upperBound) <= bytes.byteCount)
-    return isPlain ? FeatureStrings(bytes, at: place) : piecedStrings(of: bytes)
-  }
-
-  @usableFromInline @inline(never)
-  @_lifetime(copy bytes)
-  func piecedStrings(of bytes: RawSpan) -> FeatureStrings {
-    // Read before without fail, when the slot was made.
-    if let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) {
-      return FeatureStrings(feature.list)
+    guard isPlain else { return forEachPiecedString(of: bytes, body) }
+    // A list of strings and nothing else, checked when the slot was made: a tag of one byte, a length, and as many bytes.
+    var position = Int(place.lowerBound)
+    while position < Int(place.upperBound) {
+      position &+= 1
+      let count = Varint.read(bytes, at: &position)
+      let lower = UInt32(truncatingIfNeeded: position)
+      position &+= Int(truncatingIfNeeded: count)
+      body(lower..<UInt32(truncatingIfNeeded: position))
     }
-    return FeatureStrings(bytes, at: 0..<0)
-  }
-}
-
-/// The strings of a bytes_list, in order. All was checked when the slot was made.
-public struct FeatureStrings: ~Escapable {
-  @usableFromInline let bytes: RawSpan
-  /// A list as every writer writes it: strings and nothing else.
-  @usableFromInline var position: Int
-  @usableFromInline let end: Int
-  /// A list in pieces, or with other fields in it.
-  @usableFromInline let isPieced: Bool
-  @usableFromInline var fields: WireFields
-
-  @inlinable @inline(__always)
-  @_lifetime(copy bytes)
-  init(_ bytes: RawSpan, at list: Range<UInt32>) {
-    self.bytes = bytes
-    position = Int(list.lowerBound)
-    end = Int(list.upperBound)
-    isPieced = false
-    fields = WireFields(WireMessage(bytes, at: 0..<0), number: 1)
   }
 
-  @_lifetime(copy list)
-  init(_ list: WireMessage) {
-    bytes = list.bytes
-    position = 0
-    end = 0
-    isPieced = true
-    fields = WireFields(list, number: 1)
-  }
-
-  /// Where the next string stands; `nil` after the last.
-  @inlinable @inline(__always)
-  @_lifetime(self: copy self)
-  public mutating func nextRange() -> Range<UInt32>? {
-    guard position < end else { return isPieced ? FeatureStrings.next(&fields) : nil }
-    // A tag of one byte, a length, and as many bytes.
-    position &+= 1
-    let count = Varint.read(bytes, at: &position)
-    let lower = UInt32(truncatingIfNeeded: position)
-    position &+= Int(truncatingIfNeeded: count)
-    return lower..<UInt32(truncatingIfNeeded: position)
-  }
-
+  /// The general way: a list in pieces, or with other fields in it.
   @usableFromInline @inline(never)
-  static func next(_ fields: inout WireFields) -> Range<UInt32>? {
-    (try? fields.nextRange()) ?? nil
+  func forEachPiecedString(of bytes: RawSpan, _ body: (Range<UInt32>) -> Void) {
+    // Read before without fail, when the slot was made.
+    guard let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) else {
+      return
+    }
+    var fields = WireFields(feature.list, number: 1)
+    while let range = (try? fields.nextRange()) ?? nil { body(range) }
   }
 }
 
 /// Reads examples into slots.
 public struct ExampleReader: Sendable {
   public let table: FeatureTable
+  /// Slots for a first example: they expect the features in the order of their names, as many writers sort them.
+  public let slots: [FeatureSlot]
 
-  public init(_ table: FeatureTable) { self.table = table }
+  public init(_ table: FeatureTable) {
+    self.table = table
+    var slots = [FeatureSlot](repeating: FeatureSlot(), count: table.count)
+    let sorted = (0..<table.count).sorted { table[$0].precedes(table[$1]) }
+    for (feature, next) in zip(sorted, sorted.dropFirst()) { slots[feature].successor = UInt32(next) }
+    self.slots = slots
+  }
 
   /// Fills `slots`, one for each feature of the table, from a serialized tf.Example. Features the table does not have
-  /// are checked and skipped. Of features with one name the last counts. Slots used again remember the order of names.
+  /// are checked and skipped. Of features with one name the last counts. Slots used again, or copies of used ones, remember
+  /// the order of names.
   /// - Precondition: as many slots as features.
   public func read(_ bytes: RawSpan, into slots: inout MutableSpan<FeatureSlot>) throws(WireError) {
     try read(WireMessage(bytes), into: &slots)
@@ -271,14 +242,26 @@ public struct ExampleReader: Sendable {
     let start = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: lower, as: UInt16.self).littleEndian
     let keyUpper = lower &+ 2 &+ Int(start &>> 8)
     let n = UInt64(bitPattern: Int64(upper &- keyUpper))
-    guard start & 0x80FF == 0x0A, upper &- keyUpper > 6, keyUpper &+ 8 <= bytes.byteCount else { return false }
+    guard start & 0x80FF == 0x0A, upper &- keyUpper >= 2, keyUpper &+ 8 <= bytes.byteCount else { return false }
     // Eight bytes of the buffer, just checked; what of them is not the entry's is not looked at.
     let head = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: keyUpper, as: UInt64.self).littleEndian
     let kind: UInt64
     let list: Int
     let values: Int
     let isPacked: Bool
-    if n <= 129 {
+    if n == 2 {
+      // A feature without a list.
+      guard head & 0xFFFF == 0x12 else { return false }
+      key = UInt32(truncatingIfNeeded: lower &+ 2)..<UInt32(truncatingIfNeeded: keyUpper)
+      return true
+    } else if n == 4 {
+      // An empty list: nothing behind its length.
+      guard head & 0xFF00_FFFF == 0x0212 else { return false }
+      kind = head &>> 16 & 0xFF
+      isPacked = true
+      list = upper
+      values = upper
+    } else if n <= 129 {
       // No length that compares equal has its top bit set.
       guard head & 0xFF00_FFFF == 0x12 | (n &- 2) &<< 8 | (n &- 4) &<< 24 else { return false }
       kind = head &>> 16 & 0xFF
@@ -369,5 +352,20 @@ public struct ExampleReader: Sendable {
     } else {
       slot = FeatureSlot(feature.kind, isPlain: false, count: count, range)
     }
+  }
+}
+
+extension RawSpan {
+  /// Whether these bytes come before others, byte by byte.
+  fileprivate func precedes(_ other: RawSpan) -> Bool {
+    let length = Swift.min(byteCount, other.byteCount)
+    for i in 0..<length {
+      // Both have `length` bytes, and every bit pattern is a byte.
+      let (a, b) = unsafe (
+        unsafeLoad(fromUncheckedByteOffset: i, as: UInt8.self), other.unsafeLoad(fromUncheckedByteOffset: i, as: UInt8.self)
+      )
+      if a != b { return a < b }
+    }
+    return byteCount < other.byteCount
   }
 }

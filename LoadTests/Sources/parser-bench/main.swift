@@ -109,8 +109,7 @@ func readExample(
     switch slot.kind {
     case .none: break
     case .bytes:
-      var list = slot.strings(of: source)
-      while let range = list.nextRange() {
+      slot.forEachString(of: source) { range in
         strings[stringCount] = range
         stringCount &+= 1
       }

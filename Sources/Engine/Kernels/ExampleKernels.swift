@@ -49,7 +49,17 @@ struct ExampleParser: Sendable {
     var declared: PartialShape
   }
 
+  /// What a feature of an example must be, for who looks at each of many.
+  private struct Expectation: Sendable {
+    var kind: FeatureKind
+    /// How many values there must be; -1: any number, -2: a number that has to be looked at.
+    var count: Int32
+    /// Whether it must be there unless it has a default.
+    var isFixed: Bool
+  }
+
   private let reader: ExampleReader
+  private let expectations: [Expectation]
   private let keys: [String]
   private let sparse: [DType]
   private let dense: [Dense]
@@ -86,6 +96,13 @@ struct ExampleParser: Sendable {
       dense.append(Dense(type: type, shape: shape, isVariable: isVariable, declared: declared))
     }
     self.dense = dense
+    var expectations = sparse.map { Expectation(kind: FeatureKind($0), count: -1, isFixed: false) }
+    for feature in dense {
+      let count = feature.isVariable ? -2 : Int32(clamping: feature.shape.count)
+      expectations.append(Expectation(kind: FeatureKind(feature.type), count: count, isFixed: !feature.isVariable && count > 0))
+    }
+    expectations += values.map { Expectation(kind: FeatureKind($0), count: -1, isFixed: false) }
+    self.expectations = expectations
     ragged = Array(zip(values, splits)).map { (value: $0.0, split: $0.1) }
     reader = ExampleReader(FeatureTable(keys.map { ($0, .none) }))
     self.keys = keys.map { String(decoding: $0, as: UTF8.self) }
@@ -133,20 +150,36 @@ struct ExampleParser: Sendable {
     let (cells, overflow) = (count + 1).multipliedReportingOverflow(by: (features + 1) * MemoryLayout<FeatureSlot>.stride)
     let memory = try unsafe frame.scratch(byteCount: overflow ? .max : cells)
     defer { frame.release(memory) }
-    // The scratch has room for `features` slots of each example; all are initialised here.
+    // The scratch has room for `features` slots of each example; each row is initialised before it is filled.
     let base = unsafe memory.base.bindMemory(to: FeatureSlot.self, capacity: max(count * features, 1))
-    unsafe base.initialize(repeating: FeatureSlot(), count: max(count * features, 1))
     let slots = unsafe Slots(base: base, features: features)
 
+    // Which features must be there: a byte for each.
+    let required = try unsafe frame.scratch(byteCount: features + 1)
+    defer { frame.release(required) }
+    let lacksDefault = unsafe required.base.bindMemory(to: Bool.self, capacity: features + 1)
+    for feature in 0..<features {
+      let isRequired = expectations[feature].isFixed && frame.input(defaults + feature - sparse.count).count == 0
+      // One byte for each feature.
+      unsafe (lacksDefault + feature).initialize(to: isRequired)
+    }
+
     for example in 0..<count {
-      // The row of slots of one example.
+      // The row of slots of one example. It expects the order of names that the example before had.
+      if example > 0 {
+        unsafe slots(example, 0).initialize(from: slots(example - 1, 0), count: features)
+      } else {
+        unsafe reader.slots.withUnsafeBufferPointer { first in
+          if let first = first.baseAddress { unsafe base.initialize(from: first, count: features) }
+        }
+      }
       var row = unsafe MutableSpan(_unsafeStart: slots(example, 0), count: features)
       do {
         try reader.read(serialized.string(at: example), into: &row)
       } catch {
         throw .invalidArgument("Could not parse example input, value: '\(serialized.text(at: example))'")
       }
-      try unsafe check(frame, slots, example, isSingle)
+      if unsafe !isAsExpected(slots, example, lacksDefault) { try unsafe check(frame, slots, example, isSingle) }
     }
 
     var feature = 0
@@ -166,6 +199,23 @@ struct ExampleParser: Sendable {
         &frame, slots, feature, types, isSingle, values: firstRagged + i, splits: firstRagged + ragged.count + i)
       feature += 1
     }
+  }
+
+  /// Whether an example is, at a glance, what it must be. `false` is for `check` to explain, or to overrule.
+  /// - Precondition: `lacksDefault` has an element for each feature.
+  @unsafe private func isAsExpected(_ slots: Slots, _ example: Int, _ lacksDefault: UnsafePointer<Bool>) -> Bool {
+    let row = unsafe slots(example, 0)
+    for feature in 0..<expectations.count {
+      let expected = expectations[feature]
+      // A slot for each feature.
+      let (kind, count) = unsafe (row[feature].kind, row[feature].count)
+      if kind == .none {
+        if unsafe lacksDefault[feature] { return false }
+      } else if kind != expected.kind || expected.count != -1 && count != Int(expected.count) {
+        return false
+      }
+    }
+    return true
   }
 
   /// Holds an example against what its features must be: first those it has, then those it lacks.
@@ -223,22 +273,40 @@ struct ExampleParser: Sendable {
     return names.count > example ? names.text(at: example) : "<unknown>"
   }
 
-  /// Copies an example's values of a feature to element `at` of an output.
-  /// - Precondition: the output has room for them, and their type.
-  @unsafe private func copy(_ slot: FeatureSlot, _ serialized: Value, _ example: Int, _ out: Value, at: Int) {
-    let ref = unsafe serialized.pointer(StringRef.self)[example]
-    if slot.kind == .bytes {
-      var strings = slot.strings(of: serialized.string(at: example))
-      var to = unsafe out.pointer(StringRef.self) + at
-      while let range = strings.nextRange() {
-        // The range lies within the example, whose bytes outlive the run.
-        unsafe to.pointee = StringRef(base: ref.base.map { unsafe $0 + Int(range.lowerBound) }, count: range.count)
-        unsafe to += 1
+  /// Where the values of a feature go, and where they come from.
+  @unsafe private struct Column {
+    let examples: UnsafePointer<StringRef>
+    let base: UnsafeMutableRawPointer
+    let byteCount: Int
+    let size: Int
+
+    init(_ serialized: Value, _ out: Value) {
+      unsafe examples = UnsafePointer(serialized.pointer(StringRef.self))
+      unsafe base = out.base
+      unsafe byteCount = out.byteCount
+      unsafe size = out.dtype.size
+    }
+
+    /// Copies an example's values to element `at` of the output.
+    /// - Precondition: the output has room for them, and their type.
+    @inline(__always)
+    func copy(_ slot: FeatureSlot, _ example: Int, at: Int) {
+      let ref = unsafe examples[example]
+      guard let start = unsafe ref.base else { return }
+      // The example, whose bytes outlive the run.
+      let bytes = unsafe RawSpan(_unsafeStart: start, byteCount: ref.count)
+      if slot.kind == .bytes {
+        var to = unsafe base.assumingMemoryBound(to: StringRef.self) + at
+        slot.forEachString(of: bytes) { range in
+          // The range lies within the example.
+          unsafe to.pointee = StringRef(base: start + Int(range.lowerBound), count: range.count)
+          unsafe to += 1
+        }
+      } else {
+        // The output holds `byteCount` bytes.
+        var room = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
+        slot.copyNumbers(of: bytes, into: &room, at: unsafe at * size)
       }
-    } else {
-      // `out` holds `byteCount` bytes.
-      var bytes = unsafe MutableRawSpan(_unsafeStart: out.base, byteCount: out.byteCount)
-      slot.copyNumbers(of: serialized.string(at: example), into: &bytes, at: at * out.dtype.size)
     }
   }
 
@@ -255,19 +323,26 @@ struct ExampleParser: Sendable {
       longest = max(longest, count)
     }
     let rank = isSingle ? 1 : 2
-    let places = try frame.output(indices, .int64, [total, rank])
+    var places = try frame.output(indices, .int64, [total, rank])
     let out = try frame.output(values, type, [total])
     let size = try frame.output(shape, .int64, [rank])
+    let column = unsafe Column(serialized, out)
+    var coordinates = places.mutableSpan(of: Int.self)
     var at = 0
     for example in 0..<serialized.count {
       let slot = unsafe slots(example, feature).pointee
       guard slot.kind != .none else { continue }
+      var next = at * rank
       for i in 0..<slot.count {
-        if !isSingle { places.set((at + i) * 2, example) }
-        places.set((at + i) * rank + rank - 1, i)
+        if !isSingle {
+          coordinates[next] = example
+          next += 1
+        }
+        coordinates[next] = i
+        next += 1
       }
       // `total` counted these values.
-      unsafe copy(slot, serialized, example, out, at: at)
+      unsafe column.copy(slot, example, at: at)
       at += slot.count
     }
     if !isSingle { size.set(0, serialized.count) }
@@ -291,11 +366,12 @@ struct ExampleParser: Sendable {
     let out = try frame.output(index, dense.type, try Shape(checking: dims))
     let row = dense.isVariable ? longest * stride : stride
     let size = dense.type.size
+    let column = unsafe Column(serialized, out)
     for example in 0..<serialized.count {
       let slot = unsafe slots(example, feature).pointee
       let count = slot.kind == .none ? 0 : slot.count
       // Row `example` of the output: the values, then what is left filled from the default.
-      if count > 0 { unsafe copy(slot, serialized, example, out, at: example * row) }
+      if count > 0 { unsafe column.copy(slot, example, at: example * row) }
       if slot.kind == .none, !dense.isVariable {
         unsafe out.at(example * row).copyMemory(from: fallback.base, byteCount: row * size)
       } else if count < row {
@@ -321,13 +397,14 @@ struct ExampleParser: Sendable {
     }
     let out = try frame.output(values, types.value, [total])
     let rows = try frame.output(splits, types.split, isSingle ? [0] : [serialized.count + 1])
+    let column = unsafe Column(serialized, out)
     var at = 0
     for example in 0..<serialized.count {
       if !isSingle { rows.set(example, at) }
       let slot = unsafe slots(example, feature).pointee
       guard slot.kind != .none else { continue }
       // `total` counted these values.
-      unsafe copy(slot, serialized, example, out, at: at)
+      unsafe column.copy(slot, example, at: at)
       at += slot.count
     }
     if !isSingle { rows.set(serialized.count, at) }
@@ -335,6 +412,15 @@ struct ExampleParser: Sendable {
 }
 
 extension FeatureKind {
+  /// The list that holds elements of a type.
+  init(_ dtype: DType) {
+    switch dtype {
+    case .float: self = .float
+    case .int64: self = .int64
+    default: self = .bytes
+    }
+  }
+
   /// The element type of the list.
   var dtype: DType {
     switch self {

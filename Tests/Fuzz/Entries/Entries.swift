@@ -250,8 +250,7 @@ func readExample(_ message: WireMessage) throws(WireError) -> Int {
   for slot in slots {
     if slot.kind == .bytes {
       var count = 0
-      var strings = slot.strings(of: message.bytes)
-      while let range = strings.nextRange() {
+      slot.forEachString(of: message.bytes) { range in
         sum &+= message.bytes.extracting(range).byteCount
         count += 1
       }
