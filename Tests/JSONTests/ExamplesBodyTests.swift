@@ -5,7 +5,7 @@ import Wire
 private func refusal(_ text: String) -> String {
   do throws(BodyError) {
     let body = try ExamplesBody(Array(text.utf8).rawSpan)
-    return "accepted \(body.examples.count)"
+    return "accepted \(body.count)"
   } catch {
     return error.message
   }
@@ -22,19 +22,28 @@ private func feature(_ name: String, kind: UInt8, _ list: [UInt8]) -> [UInt8] {
   @Test func `features are of the kind their values look like`() throws {
     let text = #"{"signature_name": "sig", "examples": [{"names": ["foo", {"b64": "aGk="}], "ratings": [8.0, -Infinity], "age": 20, "flags": [1, true, false]}, {}]}"#
     let body = try ExamplesBody(Array(text.utf8).rawSpan)
-    #expect(body.signatureName == "sig" && body.examples.count == 2)
+    #expect(body.signatureName == "sig" && body.count == 2)
     let names = feature("names", kind: 1, field(1, Array("foo".utf8)) + field(1, Array("hi".utf8)))
     let ratings = feature("ratings", kind: 2, field(1, [0, 0, 0, 0x41, 0, 0, 0x80, 0xff]))
     let age = feature("age", kind: 3, field(1, [20]))
     let flags = feature("flags", kind: 3, field(1, [1, 1, 0]))
-    #expect(body.examples[0] == field(1, names + ratings + age + flags))
-    #expect(body.examples[1] == field(1, []))
+    #expect(body.input == field(1, field(1, field(1, names + ratings + age + flags)) + field(1, field(1, []))))
   }
 
-  @Test func `a context stands in front of every example`() throws {
+  @Test func `a feature without values is of no kind, and integers past 64 bits are floats`() throws {
+    let text = #"{"examples": [{"none": [], "large": [-9223372036854775809, 18446744073709551616], "least": -9223372036854775808}]}"#
+    let body = try ExamplesBody(Array(text.utf8).rawSpan)
+    let none = field(1, field(1, Array("none".utf8)) + field(2, []))
+    let large = feature("large", kind: 2, field(1, [0, 0, 0, 0xdf, 0, 0, 0x80, 0x5f]))
+    let least = feature("least", kind: 3, field(1, [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]))
+    #expect(body.input == field(1, field(1, field(1, none + large + least))))
+  }
+
+  @Test func `examples with a context are the other list`() throws {
     let body = try ExamplesBody(Array(#"{"examples": [{"a": 1}, {"a": 2}], "context": {"q": "x"}}"#.utf8).rawSpan)
     let context = field(1, feature("q", kind: 1, field(1, Array("x".utf8))))
-    #expect(body.examples == [1, 2].map { context + field(1, feature("a", kind: 3, field(1, [$0]))) })
+    let examples = [1, 2].map { field(1, field(1, feature("a", kind: 3, field(1, [$0])))) }
+    #expect(body.input == field(2, examples[0] + examples[1] + field(2, context)) && body.count == 2)
   }
 
   @Test func `TensorFlow Serving's refusals, word by word`() {

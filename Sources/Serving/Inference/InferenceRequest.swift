@@ -16,9 +16,6 @@ internal import Wire
 protocol InferenceRequest: ~Escapable {
   associatedtype Run: InferenceRun
 
-  /// What it asks for, for who counts.
-  static var api: API { get }
-
   /// Which model, version and signature.
   var modelSpec: ModelSpec { @_lifetime(copy self) get }
 
@@ -44,6 +41,8 @@ extension InferenceRequest where Self: ~Escapable {
 protocol InferenceMessage: InferenceRequest, ~Escapable {
   /// The message's name, for who sends something else.
   static var messageName: String { get }
+  /// What it asks for, for who counts.
+  static var api: API { get }
 
   @_lifetime(copy bytes)
   init(_ bytes: RawSpan) throws(WireError)

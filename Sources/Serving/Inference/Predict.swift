@@ -63,12 +63,7 @@ extension PredictRun {
       let name = spec.signatureName.byteCount == 0 ? Model.defaultSignatureName : String(showing: spec.signatureName)
       throw Status(serving: .failedPrecondition, "Serving signature key \"\(name)\" not found.")
     }
-    if options.methodNameCheck, !Signature.predictableMethods.contains(signature.methodName) {
-      throw Status(
-        serving: .internal,
-        "Expected prediction signature method_name to be one of {\(Signature.predictableMethods.joined(separator: ", "))}. Was: \(signature.methodName)"
-      )
-    }
+    try signature.checkPredictable(options)
     return signature
   }
 
@@ -179,6 +174,16 @@ extension PredictRun {
   private func checkTypes(_ frame: borrowing Frame) throws(Status) {
     guard let index = signature.firstWithOtherType(in: frame) else { return }
     throw signature.otherType(index, frame.fedType(index))
+  }
+}
+
+extension Signature {
+  /// That Predict may call this, when method names are checked.
+  func checkPredictable(_ options: ServingOptions) throws(Status) {
+    guard options.methodNameCheck, !Signature.predictableMethods.contains(methodName) else { return }
+    throw Status(
+      serving: .internal,
+      "Expected prediction signature method_name to be one of {\(Signature.predictableMethods.joined(separator: ", "))}. Was: \(methodName)")
   }
 }
 

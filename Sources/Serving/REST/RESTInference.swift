@@ -13,6 +13,7 @@ struct RESTInference: InferenceCarrier {
 
   var origin: RequestOrigin { RequestOrigin(api: exchange.verb.api, entrypoint: .rest) }
   var began: MonotonicTime { exchange.began }
+  var deadline: MonotonicTime? { exchange.deadline }
 
   /// Answers of this many bytes are compressed on the loop; larger ones would hold it up.
   private static let compressedInlineBytesMax = 16 << 10
@@ -22,12 +23,17 @@ struct RESTInference: InferenceCarrier {
     do throws(Status) {
       switch exchange.verb {
       case .predict: return try hub.attempt(RESTPredict(exchange, exchange.body), self, state)
-      case .classify, .regress: throw Status(.unimplemented, "Classify and Regress are not served yet")
+      case .classify, .regress: return try hub.attempt(RESTExamples(exchange, exchange.body), self, state)
       }
     } catch where error.code == .notFound || error.code == .invalidArgument {
-      // TensorFlow Serving reads the JSON before it looks for the model.
-      if !exchange.isCompressed, exchange.byteCount <= exchange.service.options.inlineBodyBytesMax {
-        do throws(BodyError) { try RequestBody.check(exchange.body) } catch { throw Status(error) }
+      // TensorFlow Serving reads the JSON before it looks for the model; of examples, all that they say.
+      if exchange.fitsLoop {
+        do throws(BodyError) {
+          switch exchange.verb {
+          case .predict: try RequestBody.check(exchange.body)
+          case .classify, .regress: _ = try ExamplesBody(exchange.body)
+          }
+        } catch { throw Status(error) }
       }
       throw error
     }
@@ -73,7 +79,7 @@ struct DetachedREST: DetachedInference {
   ) throws(Status) {
     switch exchange.verb {
     case .predict: try RESTPredict(exchange, body).serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
-    case .classify, .regress: throw Status(.unimplemented, "Classify and Regress are not served yet")
+    case .classify, .regress: try RESTExamples(exchange, body).serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
     }
   }
 
@@ -99,6 +105,9 @@ extension RESTRoute.Verb {
 }
 
 extension RESTExchange {
+  /// Whether an event loop should read the body.
+  var fitsLoop: Bool { !isCompressed && byteCount <= service.options.inlineBodyBytesMax }
+
   /// What the target says of the model. A body may name a signature; that is looked for when it has been read.
   var modelSpec: ModelSpec {
     @_lifetime(borrow self)

@@ -8,8 +8,6 @@ internal import Tensors
 internal import Wire
 
 struct RESTPredict: InferenceRequest, ~Escapable {
-  static var api: API { .predict }
-
   private let exchange: RESTExchange
   private let body: RawSpan
 
@@ -41,26 +39,33 @@ struct RESTPredict: InferenceRequest, ~Escapable {
     var metered: Signature? { signature }
   }
 
-  func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool {
-    !exchange.isCompressed && body.byteCount <= exchange.service.options.inlineBodyBytesMax
-  }
+  func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool { exchange.fitsLoop }
 
   func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> Run {
-    do throws(BodyError) {
-      // Most bodies name their signature first of all, or none.
-      let expected = RequestBody.leadingSignatureName(body) ?? ""
-      if let signature = model.signature(rest: expected) {
-        let read = try self.read(signature, options)
-        if read.signatureName == expected { return try start(signature, read, options, &frame) }
-      }
-      let name = try RequestBody.signatureName(body)
-      guard let signature = model.signature(rest: name) else {
-        throw BodyError("Serving signature name: \"\(name.isEmpty ? Model.defaultSignatureName : name)\" not found in signature def")
-      }
-      return try start(signature, try read(signature, options), options, &frame)
-    } catch {
-      throw Status(error)
+    let run: Run
+    do throws(BodyError) { run = try read(model, options) } catch { throw Status(error) }
+    try run.signature.checkPredictable(options)
+    frame.begin(run.plan)
+    for (index, tensor) in run.body.tensors.enumerated() {
+      // The run keeps the body until its answer has been written, and the text stays where it is as long.
+      unsafe frame.feed(index, dtype: tensor.dtype, shape: run.body.shapes[index], borrowing: tensor.elements)
     }
+    return run
+  }
+
+  /// Finds the signature, and reads the body for it.
+  private func read(_ model: Model, _ options: ServingOptions) throws(BodyError) -> Run {
+    // Most bodies name their signature first of all, or none.
+    let expected = RequestBody.leadingSignatureName(body) ?? ""
+    if let signature = model.signature(rest: expected) {
+      let read = try read(signature, options)
+      if read.signatureName == expected { return Run(signature: signature, body: read) }
+    }
+    let name = try RequestBody.signatureName(body)
+    guard let signature = model.signature(rest: name) else {
+      throw BodyError("Serving signature name: \"\(name.isEmpty ? Model.defaultSignatureName : name)\" not found in signature def")
+    }
+    return Run(signature: signature, body: try read(signature, options))
   }
 
   private func read(_ signature: Signature, _ options: ServingOptions) throws(BodyError) -> PredictBody {
@@ -71,17 +76,6 @@ struct RESTPredict: InferenceRequest, ~Escapable {
     }
     return try PredictBody(
       body, signature.inputs.map { JSONInput($0.alias, $0.dtype) }, tensorBytesMax: options.tensorBytesMax)
-  }
-
-  private func start(
-    _ signature: Signature, _ body: PredictBody, _ options: ServingOptions, _ frame: inout Frame
-  ) throws(BodyError) -> Run {
-    frame.begin(signature.plan)
-    for (index, tensor) in body.tensors.enumerated() {
-      // The run keeps the body until its answer has been written, and the text stays where it is as long.
-      unsafe frame.feed(index, dtype: tensor.dtype, shape: body.shapes[index], borrowing: tensor.elements)
-    }
-    return Run(signature: signature, body: body)
   }
 
   func answer(
