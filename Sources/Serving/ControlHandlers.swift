@@ -59,6 +59,7 @@ private struct MetadataCall: Carrier {
 
   var origin: RequestOrigin { RequestOrigin(api: .modelMetadata, entrypoint: .grpc) }
   var began: MonotonicTime { call.began }
+  var deadline: MonotonicTime? { call.deadline }
 
   func attempt(_ state: LoopState) throws(Status) -> Outcome {
     let request = try call.request(Tensorflow_Serving_GetModelMetadataRequest.self)

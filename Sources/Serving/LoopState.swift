@@ -69,14 +69,14 @@ final class LoopState {
   private func wait(_ entry: Waiting, _ carrier: some Carrier, _ model: ModelEntry) -> Bool {
     guard let ticket = waiting.admit(entry) else { return false }
     meters.waits(waiting.count)
-    let labels = RequestLabels(model: model.name, origin: carrier.origin)
+    let labels = RequestLabels(model: model.name, origin: carrier.origin), deadline = carrier.deadline
     carrier.onCancel { [weak self] in
       guard let self else { return }
       waiting.leave(ticket)
       meters.waits(waiting.count)
       var trail = entry.trail
       trail.ended(.queue, at: loop.now)
-      meters.ended(&trail, .cancelled, labels)
+      meters.ended(&trail, deadline.map { $0 <= loop.now } == true ? .deadlineExceeded : .cancelled, labels)
     }
     if waiting.count == 1 { setTimer(entry.until) }
     return true
@@ -113,6 +113,20 @@ final class LoopState {
     trail.ended(.write, at: .now)
     meters.answered(&trail, slot, signature, on: loop)
     meters.holds(frame.bytesHeld)
+  }
+
+  /// It was answered without a run.
+  func told(_ labels: RequestLabels) {
+    trail.ended(.write, at: .now)
+    meters.ended(&trail, .ok, labels)
+  }
+
+  /// A request fails before it is whole.
+  func refuse(_ carrier: some Carrier, of model: String, _ status: Status) {
+    trail = meters.begin(carrier.origin, on: loop, began: carrier.began)
+    carrier.fail(status)
+    // A name that nobody configured makes no series.
+    failed(status.code, RequestLabels(model: reader.snapshot.model(model)?.name ?? "", origin: carrier.origin))
   }
 
   /// It failed: the loop knows for which model.

@@ -13,6 +13,8 @@ protocol Carrier {
   var origin: RequestOrigin { get }
   /// When its first bytes came.
   var began: MonotonicTime { get }
+  /// When nobody waits for the answer any more; `nil`: never.
+  var deadline: MonotonicTime? { get }
 
   /// Answers or hands the request on, unless its model is on its way. An inference lays its request over its bytes and gives
   /// it to `InferenceHub.attempt`.

@@ -23,6 +23,7 @@ struct UnaryInference<Request: InferenceMessage & ~Escapable>: InferenceCarrier 
 
   var origin: RequestOrigin { RequestOrigin(api: Request.api, entrypoint: .grpc) }
   var began: MonotonicTime { call.began }
+  var deadline: MonotonicTime? { call.deadline }
 
   func attempt(_ state: LoopState) throws(Status) -> Outcome {
     try hub.attempt(try Request(message: call.message), self, state)

@@ -102,9 +102,10 @@ final class RequestBoard: Sendable {
   }
 
   private func pour(_ labels: RequestLabels, _ block: MeterBlock, into snapshot: inout MetricsSnapshot) {
-    let api = labels.origin.api.label(labels.origin.entrypoint)
-    // TensorFlow Serving counts neither GetModelMetadata nor the ModelService when they come by gRPC.
-    if labels.origin.entrypoint == .rest || ![.modelMetadata, .modelStatus].contains(labels.origin.api) {
+    // TensorFlow Serving counts neither GetModelMetadata nor the ModelService when they come by gRPC, and knows only verbs by REST.
+    let isAbout = [.modelMetadata, .modelStatus].contains(labels.origin.api)
+    let api = isAbout ? "" : labels.origin.api.label(labels.origin.entrypoint)
+    if labels.origin.entrypoint == .rest || !isAbout {
       for code in Status.Code.allCases {
         let count = block[RequestWords.codes + code.rawValue]
         if count > 0 { snapshot.add(count, to: RequestBoard.requestCount, [labels.model, code.name]) }

@@ -58,6 +58,7 @@ final class RESTExchange: StreamHandler, TimerTarget, @unchecked Sendable {
   private var stream: HTTPStream?
   private var buffer = ByteBuffer()
   private var isWhole = false
+  private var isTooLarge = false
   private var timer = TimerID.none
   private let isGone = Atomic<Bool>(false)
   private var onCancel: (() -> Void)?
@@ -106,10 +107,11 @@ final class RESTExchange: StreamHandler, TimerTarget, @unchecked Sendable {
   func received(_ bytes: RawSpan, on stream: HTTPStream) {
     guard self.stream != nil, !isWhole else { return }
     if buffer.count + bytes.byteCount > service.bodyBytesMax {
-      return answer(413, JSONText.error("The request has more than \(service.bodyBytesMax) bytes"))
+      isTooLarge = true
+      return refuse(Status(.resourceExhausted, "The request has more than \(service.bodyBytesMax) bytes"))
     }
     guard stream.holdBody(bytes.byteCount), buffer.append(bytes) else {
-      return fail(Status(.resourceExhausted, "too many request bytes on this connection"))
+      return refuse(Status(.resourceExhausted, "too many request bytes on this connection"))
     }
     stream.bytesExpected = max(0, stream.bytesExpected - bytes.byteCount)
   }
@@ -121,12 +123,13 @@ final class RESTExchange: StreamHandler, TimerTarget, @unchecked Sendable {
   }
 
   func starved(_ stream: HTTPStream) {
-    if !isWhole { fail(Status(.deadlineExceeded, "the request came too slowly")) }
+    if !isWhole { refuse(Status(.deadlineExceeded, "the request came too slowly")) }
   }
 
   func timerFired(_ timer: TimerID) {
     self.timer = .none
     guard stream != nil else { return }
+    guard isWhole else { return refuse(Status(.deadlineExceeded, "Deadline Exceeded")) }
     let onCancel = onCancel
     fail(Status(.deadlineExceeded, "Deadline Exceeded"))
     isGone.store(true, ordering: .releasing)
@@ -150,9 +153,14 @@ final class RESTExchange: StreamHandler, TimerTarget, @unchecked Sendable {
     }
   }
 
+  /// Nothing comes of the request, before it is whole.
+  private func refuse(_ status: Status) {
+    LoopState.of(loop).refuse(RESTInference(exchange: self), of: String(decoding: name, as: UTF8.self), status)
+  }
+
   // MARK: Answers, on the loop
 
-  func fail(_ status: Status) { answer(status.code.httpStatus, JSONText.error(status.message)) }
+  func fail(_ status: Status) { answer(isTooLarge ? 413 : status.code.httpStatus, JSONText.error(status.message)) }
 
   func answer(_ status: Int, _ body: [UInt8]) {
     var buffer = ByteBuffer()
