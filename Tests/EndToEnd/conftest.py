@@ -5,6 +5,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 
+from certificates import Authority
 from harness import BINARY, FIXTURES, Server
 
 
@@ -41,3 +42,8 @@ def fleet(tmp_path_factory):
     yield server
     code = server.stop()
     assert code == 0, server.log()[-4000:]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))

@@ -1,6 +1,5 @@
 """TensorFlow Serving's REST interface, asked as its users ask: Python's own client, requests by hand, curl on both HTTPs."""
 import gzip
-import http.client
 import json
 import math
 import random
@@ -10,24 +9,7 @@ import subprocess
 import pytest
 
 from harness import FIXTURES, copy_version, until
-
-
-def ask(server, method, target, body=None, headers=None):
-    """One exchange over HTTP/1.1: status, fields, body."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    try:
-        text = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, target, text, headers or {})
-        answer = connection.getresponse()
-        return answer.status, dict((name.lower(), value) for name, value in answer.getheaders()), answer.read()
-    finally:
-        connection.close()
-
-
-def asked(server, method, target, body=None):
-    status, fields, answer = ask(server, method, target, body)
-    assert fields["content-type"] == "application/json"
-    return status, json.loads(answer)
+from rest import ask, asked
 
 
 @pytest.fixture
