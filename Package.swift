@@ -100,13 +100,14 @@ let package = Package(
       swiftSettings: swift),
 
     // Tests mirror Sources.
+    .target(name: "TestThreads", dependencies: ["Threads"], path: "Tests/TestThreads", swiftSettings: swift),
     .target(
       name: "TransportSupport", dependencies: ["CNGHTTP2", "COpenSSL"], path: "Tests/TransportSupport", swiftSettings: swift),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "TransportSupport", "CLinux", "CNGHTTP2"], path: "Tests/HTTPTests",
+      name: "HTTPTests", dependencies: ["TestThreads", "HTTP", "TransportSupport", "CLinux", "CNGHTTP2"], path: "Tests/HTTPTests",
       exclude: ["make_http1_cases.py", "http1_cases.jsonl"], swiftSettings: swift),
     .testTarget(
-      name: "RPCTests", dependencies: ["RPC", "HTTP", "Telemetry", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
+      name: "RPCTests", dependencies: ["TestThreads", "RPC", "HTTP", "Telemetry", "TransportSupport"], path: "Tests/RPCTests", swiftSettings: swift),
     // gRPC's interoperability cases: its test service and its client on our RPC, driven by Tests/EndToEnd.
     .target(
       name: "InteropSchemas", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -119,35 +120,37 @@ let package = Package(
       name: "interop-client",
       dependencies: ["InteropSchemas", "RPC", "HTTP", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       path: "Tests/Interop/Client", swiftSettings: swift),
-    .testTarget(name: "ArchitectureTests", swiftSettings: swift),
-    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Threads"], swiftSettings: swift),
+    .testTarget(name: "ArchitectureTests", dependencies: ["TestThreads"], swiftSettings: swift),
+    .testTarget(name: "TelemetryTests", dependencies: ["TestThreads", "Telemetry", "Threads"], swiftSettings: swift),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: swift),
     .testTarget(name: "RecordsTests", dependencies: ["Records", "Wire", "CLinux"], swiftSettings: swift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swift),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: swift),
     .testTarget(
-      name: "MessagesTests", dependencies: ["Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
+      name: "MessagesTests", dependencies: ["TestThreads", "Messages", "Wire", "Tensors", "CProtoOracle", "FuzzEntries"],
       swiftSettings: swift),
     .testTarget(
-      name: "JSONTests", dependencies: ["JSON", "Tensors", "Wire", "CKernels", "FuzzEntries"],
+      name: "JSONTests", dependencies: ["TestThreads", "JSON", "Tensors", "Wire", "CKernels", "FuzzEntries"],
       exclude: ["make_numbers.py", "make_syntax_cases.cc", "numbers.jsonl", "syntax_cases.jsonl"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "Tensors", "CKernels"],
+      name: "EngineTests", dependencies: ["TestThreads", "Engine", "Tensors", "CKernels"],
       exclude: ["Goldens", "make_goldens.py", "make_nn_goldens.py"],
       swiftSettings: swift),
     .testTarget(
       name: "FormatsTests",
       dependencies: [
+        "TestThreads",
         "Formats", "Engine", "Messages", "Wire", "Records", "Tensors", "Schemas", "CLinux",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
-    .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Engine", "Threads"], swiftSettings: swift),
+    .testTarget(name: "CatalogTests", dependencies: ["TestThreads", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
-      name: "LifecycleTests", dependencies: ["Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
+      name: "LifecycleTests", dependencies: ["TestThreads", "Lifecycle", "Catalog", "Engine", "Threads"], swiftSettings: swift),
     .testTarget(
       name: "ServingTests",
       dependencies: [
+        "TestThreads",
         "Serving", "Client", "Catalog", "Engine", "RPC", "HTTP", "Messages", "Wire", "Tensors", "Schemas", "Telemetry", "Records",
         "TransportSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
@@ -163,6 +166,7 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
+        "TestThreads",
         "server", "Serving", "Lifecycle", "Catalog", "Formats", "Engine", "Records", "HTTP", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),

@@ -17,13 +17,8 @@ Deploy/setup.sh --tests
 step "Swift tests: build"
 swift build --build-tests
 
-# Apart: what computes for long leaves no thread to those who answer each other in time.
-computing='^(EngineTests|FormatsTests|JSONTests|MessagesTests|RecordsTests|TensorsTests|WireTests)\.'
-step "Swift tests: run those that compute"
-swift test --skip-build --parallel --filter "$computing"
-
-step "Swift tests: run those that talk"
-swift test --skip-build --parallel --skip "$computing"
+step "Swift tests: run"
+swift test --skip-build --parallel
 
 step "Fuzz targets: the corpus and a short run (longer: Tests/Fuzz/run.sh SECONDS)"
 Tests/Fuzz/run.sh 5

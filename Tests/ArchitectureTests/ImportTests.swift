@@ -1,4 +1,5 @@
 import Foundation
+import TestThreads
 import Testing
 
 /// The arrows of the design, module by module. An import that is not drawn here is a mistake in the code or in the picture.
@@ -42,7 +43,7 @@ private func swiftFiles(below folder: URL) -> [URL] {
   return (all?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "swift" }
 }
 
-@Suite struct ImportTests {
+@Suite(.blocking) struct ImportTests {
   @Test func `every import is an arrow of the design`() throws {
     for (module, allowed) in arrows {
       for file in swiftFiles(below: root.appendingPathComponent("Sources/\(module)")) {

@@ -3,11 +3,12 @@
 import Engine
 import Foundation
 import Synchronization
+import TestThreads
 import Testing
 
 import Catalog
 
-@Suite struct StressTests {
+@Suite(.blocking) struct StressTests {
   /// Versions come and go while loops look them up and hand leases to workers. A slot that is freed was seen by nobody.
   @Test func `readers run free while versions are swapped and freed`() {
     let readers = 3

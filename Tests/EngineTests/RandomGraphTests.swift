@@ -1,11 +1,12 @@
 import Tensors
+import TestThreads
 import Testing
 
 @testable import Engine
 
 /// Random graphs of two ops, evaluated twice: by a plan, with its slots, releases and reused memory, and by looking at the
 /// nodes one after the other.
-@Suite struct RandomGraphTests {
+@Suite(.blocking) struct RandomGraphTests {
   /// SplitMix64 (Steele, Lea, Flood 2014): a seed is a whole test.
   struct Generator: RandomNumberGenerator {
     var state: UInt64

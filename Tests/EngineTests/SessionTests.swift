@@ -1,5 +1,6 @@
 import Synchronization
 import Tensors
+import TestThreads
 import Testing
 
 @testable import Engine
@@ -219,7 +220,7 @@ private func run(_ plan: Plan, _ inputs: [[Float]], wanted: UInt64 = .max) throw
   }
 }
 
-@Suite struct HostileGraphTests {
+@Suite(.blocking) struct HostileGraphTests {
   private func plan(_ graph: Graph, _ fetch: Int) throws -> Plan {
     try Session(graph, registry: registry).plans([.init(feeds: [], fetches: [Endpoint(node: fetch)])])[0]
   }

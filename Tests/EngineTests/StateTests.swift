@@ -1,9 +1,10 @@
 import Engine
 import Tensors
+import TestThreads
 import Testing
 
 /// What requests change: each op whole, whoever else is at it.
-@Suite struct StateTests {
+@Suite(.blocking) struct StateTests {
   /// A graph by name: inputs as `node`, control inputs as `^node`.
   private struct Model {
     let session: Session

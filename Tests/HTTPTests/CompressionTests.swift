@@ -1,8 +1,9 @@
+import TestThreads
 import Testing
 
 @testable import HTTP
 
-@Suite struct CompressionTests {
+@Suite(.blocking) struct CompressionTests {
   private func pack(_ bytes: [UInt8], _ coding: ContentCoding, limit: Int = .max / 2) throws -> [UInt8]? {
     guard var compressor = Compressor(coding) else { throw Decompressor.Failure.outOfMemory }
     var output = ByteBuffer()

@@ -2,6 +2,7 @@
 // well-behaved neighbour is still served.
 import Glibc
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,5 +1,6 @@
 // What happens at each limit of a server, against a scripted peer. The limits are set low; their values are in Limits.swift.
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

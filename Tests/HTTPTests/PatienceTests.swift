@@ -1,5 +1,6 @@
 // Letting the bytes of a large message gather, and noticing all the same what else the peer says.
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

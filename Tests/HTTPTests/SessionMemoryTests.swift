@@ -1,10 +1,11 @@
 // The memory that nghttp2's sessions live in, through the functions that nghttp2 calls.
 import CNGHTTP2
+import TestThreads
 import Testing
 
 @testable import HTTP
 
-@Suite struct SessionMemoryTests {
+@Suite(.blocking) struct SessionMemoryTests {
   /// One block, and what the test wrote into it.
   @safe private struct Held {
     let block: UnsafeMutableRawPointer

@@ -1,5 +1,6 @@
 // Bodies in pieces, both ways, and who waits for whom.
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,5 +1,6 @@
 @testable import JSON
 import Tensors
+import TestThreads
 import Testing
 import Wire
 
@@ -40,7 +41,7 @@ extension RawSpan {
   fileprivate func unsafeByte(_ at: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: at, as: UInt8.self) }
 }
 
-@Suite struct MutationTests {
+@Suite(.blocking) struct MutationTests {
   private static let inputs = [
     [JSONInput("x", .float)], [JSONInput("x", .double)], [JSONInput("x", .uint8)], [JSONInput("x", .string)],
     [JSONInput("x", .bool)], [JSONInput("a", .int64), JSONInput("b", .string)],

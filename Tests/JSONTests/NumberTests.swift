@@ -2,12 +2,13 @@ import CKernels
 import Foundation
 import JSON
 import Tensors
+import TestThreads
 import Testing
 import Wire
 
 private func isNumeric(_ byte: UInt8) -> Bool { "0123456789.eE+-".utf8.contains(byte) }
 
-@Suite struct NumberTests {
+@Suite(.blocking) struct NumberTests {
   @Test func `numbers are rounded correctly, alone and in runs, to doubles and to floats`() throws {
     let cases = try lines(of: "numbers.jsonl").map { ($0[0]!, UInt64($0[1]!, radix: 16)!, UInt32($0[2]!, radix: 16)!) }
     #expect(cases.count > 3000)

@@ -3,6 +3,7 @@ import Catalog
 import Engine
 import Foundation
 import Synchronization
+import TestThreads
 import Testing
 
 @testable import Lifecycle
@@ -61,7 +62,7 @@ private final class Loop: Sendable {
   }
 }
 
-@Suite struct LifecycleTests {
+@Suite(.blocking) struct LifecycleTests {
   private func options(poll: Int = 3600, quiet: Duration = .zero) -> Lifecycle.Options {
     var options = Lifecycle.Options()
     // An hour: what happens sooner, inotify has seen.

@@ -1,10 +1,11 @@
 import Catalog
 import Engine
+import TestThreads
 import Testing
 
 @testable import Lifecycle
 
-@Suite struct ManagerTests {
+@Suite(.blocking) struct ManagerTests {
   private func world(
     _ policy: VersionPolicy = .latest(1), _ scan: Scan? = nil, _ change: (inout Manager.Limits) -> Void = { _ in }
   ) -> World {

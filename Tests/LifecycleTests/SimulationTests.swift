@@ -2,6 +2,7 @@
 // decides everything; what must hold is checked after every publication.
 import Catalog
 import Engine
+import TestThreads
 import Testing
 
 @testable import Lifecycle
@@ -24,7 +25,7 @@ private final class LeaseBox {
   init(_ slot: Slot) { lease = Lease(slot) }
 }
 
-@Suite struct SimulationTests {
+@Suite(.blocking) struct SimulationTests {
   @Test(arguments: 0..<60 as Range<UInt64>) func `nothing is lost, leaked or unserved`(_ seed: UInt64) {
     var random = SplitMix(state: seed)
     let names = ["a", "b", "c"]

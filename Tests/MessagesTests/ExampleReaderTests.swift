@@ -1,4 +1,5 @@
 import CProtoOracle
+import TestThreads
 import Testing
 import Wire
 
@@ -58,7 +59,7 @@ func readViews(_ bytes: [UInt8], _ table: FeatureTable) throws(WireError) -> [St
   return result
 }
 
-@Suite struct ExampleReaderTests {
+@Suite(.blocking) struct ExampleReaderTests {
   static let table = FeatureTable(
     ["a", "b", "c", "ab", "ba", "cc", "aaa", "abc", "cab", ""].map { (Array($0.utf8), FeatureKind.none) })
 

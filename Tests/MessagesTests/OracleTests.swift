@@ -2,6 +2,7 @@
 // A failure prints the line that runs its one case again.
 
 import CProtoOracle
+import TestThreads
 import Testing
 import Wire
 
@@ -83,7 +84,7 @@ struct Oracle: Sendable {
   }
 }
 
-@Suite struct OracleTests {
+@Suite(.blocking) struct OracleTests {
   static let names = Oracle.all.map(\.name)
 
   /// One more case: try this when a test printed it.

@@ -3,6 +3,7 @@
 import Dispatch
 import HTTP
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -2,6 +2,7 @@
 import Glibc
 import HTTP
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,6 +1,7 @@
 // What operators do to servers while clients call them.
 import HTTP
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,6 +1,7 @@
 // Large messages that are inflated and deflated slice by slice: who else is served meanwhile, and what ends them. One slice a
 // turn, so that turns can be counted.
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,6 +1,7 @@
 // Streaming calls on the server, told by a scripted peer: what is said, and who waits for whom.
 import HTTP
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,5 +1,6 @@
 // Calls over TLS: our channel against our server.
 import HTTP
+import TestThreads
 import Testing
 import TransportSupport
 

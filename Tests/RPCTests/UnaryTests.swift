@@ -3,6 +3,7 @@ import Glibc
 import HTTP
 import Synchronization
 import Telemetry
+import TestThreads
 import Testing
 import TransportSupport
 

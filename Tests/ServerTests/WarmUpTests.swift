@@ -6,6 +6,7 @@ import Records
 import Schemas
 import Serving
 import SwiftProtobuf
+import TestThreads
 import Testing
 
 @testable import server
@@ -56,7 +57,7 @@ private func predict(_ name: String = "x", model: String = "whatever", signature
   return try log.serializedBytes()
 }
 
-@Suite struct WarmUpTests {
+@Suite(.blocking) struct WarmUpTests {
   @Test func `the requests that came with a version are asked`() throws {
     let version = try Version(file([predict(), predict(model: ""), predict(signature: "serving_default")]))
     let (report, model) = try version.warmUp()

@@ -3,6 +3,7 @@ import Engine
 import HTTP
 import RPC
 import Telemetry
+import TestThreads
 import Testing
 import TransportSupport
 import Wire

@@ -6,6 +6,7 @@ import Schemas
 import SwiftProtobuf
 import Telemetry
 import Tensors
+import TestThreads
 import Testing
 
 @testable import Catalog
@@ -67,7 +68,7 @@ private func slot(_ name: String, version: Int64 = 1, costing nanoseconds: Int =
 private let requestCount = "/tensorflow/serving/request_count"
 private let requests = "martlet_requests_total"
 
-@Suite struct RequestMetricsTests {
+@Suite(.blocking) struct RequestMetricsTests {
   @Test func `requests count for their model, version and signature, wherever they ran`() async throws {
     let pair = try Pair()
     pair.publish(slot("cheap", version: 3, try .halfPlusTwo()), slot("dear", costing: .max, try .halfPlusTwo()))

@@ -7,6 +7,7 @@ import Schemas
 import SwiftProtobuf
 import Synchronization
 import Tensors
+import TestThreads
 import Testing
 
 @testable import Catalog
@@ -145,7 +146,7 @@ extension Model {
   }
 }
 
-@Suite struct ModelServerTests {
+@Suite(.blocking) struct ModelServerTests {
   @Test func `many calls at once are answered each with its own`() async throws {
     let pair = try Pair(loops: 2) { $0.workers = 2 }
     pair.publish(slot("cheap", try .halfPlusTwo().costing(1000)), slot("dear", try .halfPlusTwo().costing(.max)))
@@ -261,7 +262,7 @@ extension Model {
   }
 }
 
-@Suite struct WaitingForModelsTests {
+@Suite(.blocking) struct WaitingForModelsTests {
   private let coming = ModelEntry(name: "m", isDiscovering: true)
 
   @Test func `a call waits for a model that is on its way, and is answered when it comes`() async throws {

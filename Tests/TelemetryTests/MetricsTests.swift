@@ -1,9 +1,10 @@
+import TestThreads
 import Testing
 import Threads
 
 @testable import Telemetry
 
-@Suite struct MetricsTests {
+@Suite(.blocking) struct MetricsTests {
   @Test func `every value falls into the first bucket whose bound is above it`() {
     for layout in [
       HistogramLayout(.exponential(scale: 10, growth: 1.8, count: 33), ticksPerUnit: 1000),

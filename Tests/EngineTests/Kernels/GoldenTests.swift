@@ -1,7 +1,8 @@
 import Foundation
+import TestThreads
 import Testing
 
-@Suite struct GoldenTests {
+@Suite(.blocking) struct GoldenTests {
   static let families = ["elementwise", "reductions", "shapes", "arrays", "gathers", "examples", "selections", "strings", "sparse", "sparse_tensors", "regexes", "texts", "unicode", "crosses", "counts", "ragged"]
 
   /// The differences, each op's first few.

@@ -1,10 +1,11 @@
 import Engine
 import Tensors
+import TestThreads
 import Testing
 
 /// Ops whose inputs are not what any graph would give them: too few, of other types and shapes, with numbers out of all bounds.
 /// Whatever comes out, the process lives.
-@Suite struct HostileInputTests {
+@Suite(.blocking) struct HostileInputTests {
   @Test(arguments: GoldenTests.families, UInt64(1)...4)
   func `no input stops the process`(family: String, seed: UInt64) throws {
     var random = Generator(state: seed)

@@ -1,5 +1,6 @@
 import Engine
 import Tensors
+import TestThreads
 import Testing
 
 /// Files that exist only here.
@@ -12,7 +13,7 @@ private final class Files: FileReader {
   }
 }
 
-@Suite struct TableTests {
+@Suite(.blocking) struct TableTests {
   private static func strings(_ values: String...) -> Tensor {
     Tensor(shape: Shape([values.count])!, strings: values.map { Array($0.utf8) })
   }

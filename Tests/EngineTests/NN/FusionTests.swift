@@ -1,9 +1,10 @@
 import Engine
 import Tensors
+import TestThreads
 import Testing
 
 /// Layers of several ops: what they become, and that they compute what the ops do.
-@Suite struct FusionTests {
+@Suite(.blocking) struct FusionTests {
   private var generator = Numbers(seed: 20_241)
 
   /// Small numbers from a seed.

@@ -1,8 +1,9 @@
 import CKernels
+import TestThreads
 import Testing
 
 /// The packed products of every instruction set this machine has, against three loops.
-@Suite struct GemmTests {
+@Suite(.blocking) struct GemmTests {
   static let sets = [ck_isa_portable, ck_isa_avx2, ck_isa_avx512].filter { unsafe ck_gemm_isa(ck_gemm_kernels($0)) == $0 }
 
   /// Numbers of few bits: every sum is exact, whatever its order.

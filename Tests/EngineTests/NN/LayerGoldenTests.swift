@@ -1,7 +1,8 @@
 import Foundation
+import TestThreads
 import Testing
 
-@Suite struct LayerGoldenTests {
+@Suite(.blocking) struct LayerGoldenTests {
   static let families = ["products", "einsum", "convolutions", "layers"]
 
   @Test(arguments: families, Golden.Feeding.allCases)

@@ -4,11 +4,12 @@ import Foundation
 import Messages
 import Schemas
 import SwiftProtobuf
+import TestThreads
 import Testing
 import Wire
 
 /// Models nobody would export: an error each, never a crash, never more memory or time than the file deserves.
-struct HostileModelTests {
+@Suite(.blocking) struct HostileModelTests {
   private let scratch = Scratch()
 
   /// Loads a SavedModel with this graph and a signature that asks for `output`.

@@ -1,5 +1,6 @@
 // HTTP/1.1 as others speak it: curl, and Python's http.client.
 import Foundation
+import TestThreads
 import Testing
 import TransportSupport
 

@@ -1,6 +1,7 @@
 // HTTP/1.1 connections against a scripted peer: exchanges, what holds them back, and how they end. After each test a
 // well-behaved neighbour is still served, and every stream that was opened has been closed once.
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

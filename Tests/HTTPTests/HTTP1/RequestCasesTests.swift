@@ -1,5 +1,6 @@
 // Requests judged by us and by h11: http1_cases.jsonl, written by make_http1_cases.py, which says why we differ where we do.
 import Foundation
+import TestThreads
 import Testing
 
 @testable import HTTP
@@ -42,7 +43,7 @@ private let ofTheConnection: Set = [
   "host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings",
 ]
 
-@Suite struct RequestCasesTests {
+@Suite(.blocking) struct RequestCasesTests {
   @Test func `every case of the table has the verdict that it names`() {
     let table = Case.all.filter { $0.name != nil }
     #expect(table.count > 140)

@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import Synchronization
+import TestThreads
 import Testing
 import TransportSupport
 

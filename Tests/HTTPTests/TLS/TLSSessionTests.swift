@@ -1,4 +1,5 @@
 // Both sides of TLS as values: every way a handshake can be cut into pieces, and every way it should fail.
+import TestThreads
 import Testing
 import TransportSupport
 
@@ -16,7 +17,7 @@ private struct Dice: RandomNumberGenerator {
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct TLSSessionTests {
+@Suite(.blocking, .timeLimit(.minutes(2))) struct TLSSessionTests {
   private let world = TLSWorld()
   private let ping = Array("ping".utf8), pong = Array("pong".utf8)
 

@@ -1,11 +1,12 @@
 import Foundation
 import Schemas
 import SwiftProtobuf
+import TestThreads
 import Testing
 
 @testable import server
 
-@Suite struct TextFormatTests {
+@Suite(.blocking) struct TextFormatTests {
   private typealias Config = Tensorflow_Serving_ModelServerConfig
 
   private func read(_ text: String) throws(TextFormatError) -> Config { try Config(textFormat: Array(text.utf8)) }

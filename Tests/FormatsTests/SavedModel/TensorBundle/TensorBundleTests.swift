@@ -1,12 +1,13 @@
 import Engine
 import Foundation
 import Tensors
+import TestThreads
 import Testing
 import Wire
 
 @testable import Formats
 
-struct TensorBundleTests {
+@Suite(.blocking) struct TensorBundleTests {
   private let sharded = Fixture("sharded")
 
   private func open(_ directory: String) throws(FormatError) -> TensorBundle {
