@@ -188,9 +188,10 @@ protocol ConnectionHost: AnyObject {
   // MARK: events
 
   /// Starts listening to the socket. False: the kernel refuses.
-  final func begin() -> Bool {
+  /// - Parameter ages: whether `connectionAgeMilliseconds` counts from here.
+  final func begin(ages: Bool = true) -> Bool {
     let age = limits.connectionAgeMilliseconds
-    if age > 0, host != nil {
+    if age > 0, ages, host != nil {
       ageTimer = loop.schedule(afterMilliseconds: Int.random(in: age - age / 10...age + age / 10), self)
     }
     return watch()

@@ -26,7 +26,8 @@ final class Greeting: Connection {
   static func accept(_ transport: consuming Transport, on loop: EventLoop, peer: String, host: any ConnectionHost) -> Greeting? {
     let isSecure = transport.tls != nil
     let greeting = Greeting(transport, state: isSecure ? .handshaking : .open, loop: loop, peer: peer, host: host)
-    guard greeting.begin() else { return nil }
+    // Who has not said what it speaks cannot be told to come again: its age counts from there.
+    guard greeting.begin(ages: false) else { return nil }
     greeting.timer = loop.schedule(afterMilliseconds: loop.limits.handshakeMilliseconds, greeting)
     return greeting
   }

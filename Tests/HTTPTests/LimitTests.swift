@@ -140,6 +140,17 @@ private final class Rules: HTTPApplication {
     }
   }
 
+  @Test func `an age counts from the first words`() async throws {
+    try await withServer({ $0.connectionAgeMilliseconds = 40 }) { server, port in
+      let peer = try ScriptedPeer(port: port)
+      try await Task.sleep(for: .milliseconds(100))
+      #expect(server.connectionCount == 1)
+      peer.open()
+      _ = try peer.receive(Frame.settings)
+      #expect(goAways(try untilClosed(peer, answering: true)).last?.errorCode == 0)
+    }
+  }
+
   @Test func `ages are spread by a tenth either way`() async throws {
     try await withServer({ $0.connectionAgeMilliseconds = 300 }) { _, port in
       var peers: [ScriptedPeer] = []
