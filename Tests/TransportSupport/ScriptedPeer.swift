@@ -54,6 +54,9 @@ public enum PeerError: Error { case connect, closed, timedOut }
   private let inflater: OpaquePointer
   /// Requests that are not whole yet, for `request`.
   var requests: [Int: Request] = [:]
+  /// Answers that nobody has asked for yet, for `answer`, and the streams of those that are whole.
+  private var answers: [Int: Answer] = [:]
+  private var finished: Set<Int> = []
 
   public convenience init(port: Int, receiveBufferBytes: Int? = nil) throws {
     let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -223,22 +226,19 @@ public enum PeerError: Error { case connect, closed, timedOut }
     }
   }
 
-  /// The answer on `stream`; acknowledges nothing and opens no window.
+  /// The answer on `stream`; acknowledges nothing and opens no window. What other streams are answered meanwhile is kept for
+  /// whoever asks for it.
   public func answer(on stream: Int) throws -> Answer {
-    var answer = Answer()
     while true {
+      if finished.remove(stream) != nil { return answers.removeValue(forKey: stream)! }
       let frame = try receive()
       if frame.type == Frame.headers {
-        let fields = decode(frame.payload)
-        if frame.stream == stream { answer.fields.merge(fields) { _, new in new } }
+        answers[frame.stream, default: Answer()].fields.merge(decode(frame.payload)) { _, new in new }
       }
-      guard frame.stream == stream else { continue }
-      if frame.type == Frame.data { answer.body += frame.payload }
-      if frame.type == Frame.resetStream {
-        answer.reset = frame.errorCode
-        return answer
-      }
-      if frame.type <= Frame.headers, frame.flags & Frame.endStream != 0 { return answer }
+      if frame.type == Frame.data { answers[frame.stream, default: Answer()].body += frame.payload }
+      if frame.type == Frame.resetStream { answers[frame.stream, default: Answer()].reset = frame.errorCode }
+      let isLast = frame.type <= Frame.headers && frame.flags & Frame.endStream != 0
+      if isLast || frame.type == Frame.resetStream { finished.insert(frame.stream) }
     }
   }
 
