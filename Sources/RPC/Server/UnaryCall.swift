@@ -131,7 +131,7 @@ internal import Synchronization
     send(used?.coding, on: stream)
   }
 
-  private func failOutOfMemory(_ byteCount: Int) {
+  fileprivate func failOutOfMemory(_ byteCount: Int) {
     fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
   }
 
@@ -438,16 +438,19 @@ public struct DetachedCall: @unchecked Sendable {
   }
 
   /// Answers with status OK; `fill` runs here, on the calling thread.
-  public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
-    if byteCount > sentBytesMax { return complete { $0.failTooLarge(byteCount) } }
+  public func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { loop.enqueue(written(byteCount: byteCount, fill)) }
+
+  /// Writes an answer with status OK, here and now. What is returned sends it, and is called on the call's loop.
+  public func written(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> @Sendable () -> Void {
+    if byteCount > sentBytesMax { return { completeOnLoop { $0.failTooLarge(byteCount) } } }
     var body = ByteBuffer()
     // Few calls are compressed, and what it costs to set zlib up is little beside what it does then.
     var codecs = Codecs()
     guard body.append(messageOf: byteCount, compressed: compression?.offLoop, with: &codecs, fill) else {
-      return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
+      return { completeOnLoop { $0.failOutOfMemory(byteCount) } }
     }
     let framed = FramedBody(body), coding = compression?.coding
-    complete { $0.reply(framed: framed.take(), coding) }
+    return { completeOnLoop { $0.reply(framed: framed.take(), coding) } }
   }
 
   public func fail(_ status: Status) { complete { $0.fail(status) } }
