@@ -112,6 +112,16 @@ internal import Glibc
   /// Where a block starts. Valid until the arena is reset.
   @unsafe func base(of block: Int32) -> UnsafeMutableRawPointer { unsafe blocks[Int(block)].base }
 
+  /// Whether bytes stand in this arena's memory.
+  func holds(_ pointer: UnsafeRawPointer) -> Bool {
+    for chunk in chunks {
+      // Compared, not read.
+      let start = unsafe UnsafeRawPointer(chunk.base)
+      if unsafe pointer >= start && pointer < start + chunk.byteCount { return true }
+    }
+    return false
+  }
+
   /// Blocks there are, in use or not.
   var blockCount: Int { blocks.count }
   func byteCount(of block: Int32) -> Int { blocks[Int(block)].byteCount }

@@ -35,6 +35,9 @@ final class TimeLimit: Interruption {
   private var step = Step.none
   /// What the run reads and does not own otherwise: variables' values, which another thread may replace meanwhile.
   private var borrowed: [Tensor] = []
+  /// What `output` shows instead of what the run has left; see `show`.
+  private var shownRows: Range<Int>?
+  private var shownTensors: [Tensor?] = []
   /// Asked between steps when set.
   public var interruption: (any Interruption)?
   /// Told of every step when set.
@@ -66,6 +69,7 @@ final class TimeLimit: Interruption {
   public mutating func begin(_ plan: borrowing Plan) {
     arena.reset()
     borrowed.removeAll(keepingCapacity: true)
+    showAll()
     base = 0
     depth = 0
     top = plan.slotCount
@@ -97,6 +101,11 @@ final class TimeLimit: Interruption {
   /// The type of an input that was fed.
   public func fedType(_ input: Int) -> DType { unsafe values[input].dtype }
 
+  /// All that `begin` and `feed` have brought here, for a run on another frame.
+  public func fedInputs(of plan: borrowing Plan) -> FedInputs {
+    FedInputs((0..<plan.inputCount).map { unsafe values[$0] }, arena, borrowed)
+  }
+
   /// Runs the plan that `begin` named, every input fed.
   /// - Parameter wanted: a bit for each output (those past 62 share the last bit); steps no wanted output needs are left out.
   public mutating func run(_ plan: borrowing Plan, wanted: UInt64 = .max) throws(RunError) {
@@ -105,8 +114,24 @@ final class TimeLimit: Interruption {
 
   /// An output, once `run` has returned.
   public func output(_ index: Int, of plan: borrowing Plan) -> Value {
+    // The tensor stays in the list until the next run begins.
+    if index < shownTensors.count, let tensor = shownTensors[index] { return unsafe Value(tensor) }
     let operand = plan.outputs[index]
-    return unsafe operand >= 0 ? values[Int(operand)] : plan.constantValues[~Int(operand)]
+    let value = unsafe operand >= 0 ? values[Int(operand)] : plan.constantValues[~Int(operand)]
+    return shownRows.map { value.rows($0) } ?? value
+  }
+
+  /// From now on `output` shows these rows of each output: one request's part of a run that answers several.
+  /// - Precondition: the outputs that are asked for have so many rows.
+  public mutating func show(rows: Range<Int>) { shownRows = rows }
+
+  /// From now on `output` shows these tensors, one for each output that is asked for.
+  public mutating func show(_ tensors: [Tensor?]) { shownTensors = tensors }
+
+  /// From now on `output` shows the outputs as the run has left them.
+  public mutating func showAll() {
+    shownRows = nil
+    if !shownTensors.isEmpty { shownTensors = [] }
   }
 
   // MARK: The loop
