@@ -22,6 +22,9 @@ public struct BatchingParameters: Sendable, Equatable {
   public var executionBatchSizeMax = 1000
 
   public init() {}
+
+  /// The rows that are run for so many: the next allowed size.
+  public func executedRows(for rows: Int) -> Int { allowedBatchSizes.first { $0 >= rows } ?? rows }
 }
 
 /// Whether and how requests are batched.
@@ -31,4 +34,14 @@ public enum Batching: Sendable, Equatable {
   case global(BatchingParameters)
   /// Each version brings its own in `batching_params.pbtxt`, or is not batched; of these only the threads and their name count.
   case perVersion(BatchingParameters)
+}
+
+extension Batching {
+  /// What says how many threads run batches, and what they are called.
+  public var threadParameters: BatchingParameters? {
+    switch self {
+    case .off: nil
+    case .global(let parameters), .perVersion(let parameters): parameters
+    }
+  }
 }

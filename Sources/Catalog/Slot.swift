@@ -11,6 +11,8 @@ public final class Slot: Sendable {
   public let modelName: String
   public let version: Int64
   public let model: Model
+  /// How its requests are gathered into batches, if they are.
+  public let batching: BatchingParameters?
   /// Process-wide and never used twice: a key for what a loop or a queue keeps per slot.
   public let id: Int
 
@@ -23,10 +25,14 @@ public final class Slot: Sendable {
   private static let lastID = Atomic<Int>(0)
 
   /// - Parameter drained: called, on the thread that gives it back, when the last lease of a retired slot comes back.
-  public init(modelName: String, version: Int64, model: Model, drained: @escaping @Sendable () -> Void = {}) {
+  public init(
+    modelName: String, version: Int64, model: Model, batching: BatchingParameters? = nil,
+    drained: @escaping @Sendable () -> Void = {}
+  ) {
     self.modelName = modelName
     self.version = version
     self.model = model
+    self.batching = batching
     self.drained = drained
     id = Slot.lastID.add(1, ordering: .relaxed).newValue
   }

@@ -37,8 +37,9 @@ extension LoadJob {
     }
     inspected()
     do throws(LoadError) {
+      let batching = try loader.batching(directory)
       let model = try loader.load(directory)
-      return .loaded(Slot(modelName: self.model, version: version, model: model, drained: drained))
+      return .loaded(Slot(modelName: self.model, version: version, model: model, batching: batching, drained: drained))
     } catch {
       // Failed on files that were still moving: no failure of the version.
       let now = Fingerprint(directory: directory)

@@ -1,4 +1,5 @@
 // The seam between the lifecycle and the formats: a directory goes in, a model comes out.
+public import Catalog
 public import Engine
 
 /// Reads models from version directories. Called from several threads, one call per version at a time.
@@ -8,6 +9,12 @@ public protocol ModelLoader: Sendable {
   func inspect(_ directory: String) -> Completeness
   /// Makes the model.
   func load(_ directory: String) throws(LoadError) -> Model
+  /// How requests to the model in `directory` are gathered into batches, if they are. Asked before `load`.
+  func batching(_ directory: String) throws(LoadError) -> BatchingParameters?
+}
+
+extension ModelLoader {
+  public func batching(_ directory: String) throws(LoadError) -> BatchingParameters? { nil }
 }
 
 /// What `inspect` says of a version directory.

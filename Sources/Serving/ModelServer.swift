@@ -10,6 +10,7 @@ public import Telemetry
 public final class ModelServer: Sendable {
   private let server: RPCServer
   private let workers: WorkerPool
+  private let batcher: Batcher?
   private let health: HealthBoard
   private let scraper: Scraper
   private let logs: RequestLogs
@@ -30,7 +31,9 @@ public final class ModelServer: Sendable {
       bytesMax: options.workerQueueBytesMax, runBytesMax: options.runBytesMax)
     self.workers = workers
     let tracer = Tracer()
-    let hub = InferenceHub(options, workers, tracer)
+    let batcher = options.batching.threadParameters.map { Batcher($0, options, metrics, tracer) }
+    self.batcher = batcher
+    let hub = InferenceHub(options, workers, batcher, tracer)
     var methods = MethodTable()
     methods.register(path: "/tensorflow.serving.PredictionService/Predict", InferenceHandler<PredictRequest>(hub))
     methods.register(path: "/tensorflow.serving.PredictionService/Classify", InferenceHandler<ClassificationRequest>(hub))
@@ -74,6 +77,7 @@ public final class ModelServer: Sendable {
       workers.pour(into: &snapshot)
       server?.pour(into: &snapshot)
     }
+    if let batcher { catalog.observe { [unowned catalog] in batcher.refresh(catalog.current) } }
     health.show(on: server.http.loops)
     for loop in server.http.loops {
       catalog.observe { loop.enqueue { LoopState.of(loop).catalogChanged() } }
@@ -98,8 +102,10 @@ public final class ModelServer: Sendable {
     // Each loop hears this first, and then begins to say goodbye to its connections.
     health.post { .draining }
     profiler.stop()
+    batcher?.close()
     await server.drain(deadline: deadline)
     workers.stop()
+    batcher?.stop()
     scraper.stop()
     logs.stop()
   }

@@ -1,3 +1,5 @@
+public import Catalog
+
 /// How requests are answered, from the command line.
 public struct ServingOptions: Sendable {
   /// Outputs in `tensor_content`. TensorFlow Serving's default, and what many clients read, are the typed fields.
@@ -17,6 +19,8 @@ public struct ServingOptions: Sendable {
   public var workerQueueBytesMax = 2 << 30
   /// Workers; zero for as many as there are usable CPUs.
   public var workers = 0
+  /// Whether there are threads that run batches, and how many; how requests to a version are batched, its slot says.
+  public var batching = Batching.off
   /// The most requests that wait for a loading model, on one event loop.
   public var waitingMax = 1024
   /// The longest a request waits for a loading model, unless its own deadline is nearer.

@@ -1,4 +1,5 @@
 // Where the two sides of loading meet: the lifecycle asks for models, Formats makes them.
+internal import Catalog
 internal import Engine
 internal import Formats
 internal import Lifecycle
@@ -11,9 +12,11 @@ struct SavedModels: ModelLoader {
   let loader: SavedModelLoader
   let warmUp: WarmUp
   let meters: LoadMeters
+  private let batching: Batching
 
   init(_ runtime: RuntimeConfiguration, _ serving: ServingOptions, _ meters: LoadMeters) {
     self.meters = meters
+    batching = runtime.batching
     loader = SavedModelLoader(tags: runtime.tags)
     warmUp = WarmUp(configuration: runtime.warmUp, options: serving)
   }
@@ -23,6 +26,25 @@ struct SavedModels: ModelLoader {
     case .complete: .complete
     case .missing(let reason): .missing(reason)
     case .cutOff(let reason): .cutOff(reason)
+    }
+  }
+
+  /// TensorFlow Serving's name for a version's own parameters.
+  static let batchingFile = "batching_params.pbtxt"
+
+  func batching(_ directory: String) throws(LoadError) -> BatchingParameters? {
+    switch batching {
+    case .off: return nil
+    case .global(let parameters): return parameters
+    case .perVersion:
+      do throws(ConfigurationError) {
+        return try BatchingParameters(file: TextFile(directory + "/" + SavedModels.batchingFile))
+      } catch where error.code == .notFound {
+        // A version without the file is not batched.
+        return nil
+      } catch {
+        throw LoadError(code: error.code.rawValue, message: error.message, isTransient: false)
+      }
     }
   }
 

@@ -105,6 +105,10 @@ extension KernelRegistry {
           frame.forward(0, to: 0)
         }
       },
+      // Twice its input, of numbers none of which is negative.
+      KernelDefinition("TestDouble") { _ throws(GraphError) in double },
+      // The same, of which nobody knows what else it does.
+      KernelDefinition("TestWritingDouble", .writes) { _ throws(GraphError) in double },
       // Whether the step runs on an event loop.
       KernelDefinition("TestOnLoop") { _ throws(GraphError) in
         { frame throws(RunError) in
@@ -115,6 +119,17 @@ extension KernelRegistry {
       },
     ],
   ])
+}
+
+private let double: Kernel.Body = { frame throws(RunError) in
+  let input = frame.input(0)
+  var out = try frame.output(0, .float, input.shape)
+  let from = input.span(of: Float.self)
+  var to = out.mutableSpan(of: Float.self)
+  for i in 0..<to.count {
+    if from[i] < 0 { throw .invalidArgument("\(from[i]) is negative") }
+    to[i] = 2 * from[i]
+  }
 }
 
 func threadName() -> String { (try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)) ?? "" }

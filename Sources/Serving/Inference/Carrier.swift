@@ -4,6 +4,7 @@ internal import Catalog
 internal import Engine
 internal import HTTP
 internal import RPC
+internal import Wire
 
 /// A request on the loop that read it.
 protocol Carrier {
@@ -46,13 +47,37 @@ protocol DetachedInference: DetachedCarrier, Reply {
   /// Nobody waits any more. From any thread.
   var isCancelled: Bool { get }
   var deadline: MonotonicTime? { get }
+  var loop: EventLoop { get }
   /// The memory the request holds.
   var byteCount: Int { get }
 
-  /// Lays the request over its bytes once more and serves it with `slot`.
-  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status)
+  /// Lays the request over its bytes once more and serves it with `slot`, or has it served with others.
+  func serve(
+    _ slot: Slot, _ options: ServingOptions, _ batcher: Batcher?, _ frame: inout Frame, _ trail: inout RequestTrail
+  ) throws(Status) -> Served
+
+  /// Answers with what `frame` shows of a run that others shared.
+  /// - Parameter run: what a request over the same bytes has prepared.
+  func answer(
+    _ run: some InferenceRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail,
+    to reply: some Reply
+  ) throws(Status)
+
+  /// Writes an answer, here and now. What is returned sends it, and is called on the loop.
+  func written(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> @Sendable () -> Void
 
   func fail(_ status: Status)
+}
+
+extension DetachedInference {
+  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { loop.enqueue(written(byteCount: byteCount, fill)) }
+}
+
+/// What a worker has done with a request.
+enum Served {
+  case answered
+  /// It waits for others to run with, and will be answered and counted from there.
+  case batched
 }
 
 /// What became of an attempt.

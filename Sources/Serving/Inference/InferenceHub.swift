@@ -1,8 +1,9 @@
-// Where requests for runs come together, whatever they ask for and whoever brings them. Three ways lead to an answer:
+// Where requests for runs come together, whatever they ask for and whoever brings them. Four ways lead to an answer:
 //
 //   at once     the run is cheap: it happens here, on the loop that read the request. No queue, no wake-up, no lock.
 //   by worker   the run is dear, or nobody knows: a worker takes the request with a lease on the slot, and the answer comes
 //               back to the loop.
+//   in a batch  the version's requests run together (`Batching/`): what was prepared here, or by a worker, waits for others.
 //   later       the model is on its way: the request waits in the loop's waiting room and is tried again when the catalog changes.
 internal import Catalog
 internal import Engine
@@ -14,10 +15,12 @@ internal import Wire
 final class InferenceHub: Sendable {
   let options: ServingOptions
   private let workers: WorkerPool
+  private let batcher: Batcher?
   let tracer: Tracer
 
-  init(_ options: ServingOptions, _ workers: WorkerPool, _ tracer: Tracer = Tracer()) {
+  init(_ options: ServingOptions, _ workers: WorkerPool, _ batcher: Batcher? = nil, _ tracer: Tracer = Tracer()) {
     self.options = options
+    self.batcher = batcher
     self.tracer = tracer
     self.workers = workers
   }
@@ -58,6 +61,10 @@ final class InferenceHub: Sendable {
     _ request: borrowing some InferenceRequest & ~Escapable, _ carrier: some InferenceCarrier, _ slot: Slot,
     _ state: LoopState
   ) throws(Status) {
+    if let batcher, let batching = slot.batching {
+      if try submit(request, carrier, slot, batcher, batching, state) { return }
+      return try handOver(carrier, slot, state)
+    }
     do throws(Status) {
       if request.fitsLoop(slot.model, options) {
         let run = try request.prepare(slot.model, options, feeding: &state.frame)
@@ -72,8 +79,35 @@ final class InferenceHub: Sendable {
     } catch where error.code == .resourceExhausted {
       // It needs more memory than a loop gives. What a cheap run has done so far may be done again.
     }
+    try handOver(carrier, slot, state)
+  }
+
+  /// Prepares the request and lets it wait for others to run with; false when that is for a worker to do.
+  private func submit(
+    _ request: borrowing some InferenceRequest & ~Escapable, _ carrier: some InferenceCarrier, _ slot: Slot, _ batcher: Batcher,
+    _ batching: BatchingParameters, _ state: LoopState
+  ) throws(Status) -> Bool {
+    guard request.fitsLoop(slot.model, options), let run = try prepared(request, slot, state) else { return false }
+    state.trail.runs(run)
+    state.trail.ended(.parse, at: .now)
     state.meters.detached(&state.trail, slot)
-    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options, state.trail, state.loop, tracer)) else {
+    try batcher.submit(carrier.detach(), run, Lease(slot), batching, state.frame, state.trail)
+    return true
+  }
+
+  /// `nil` when it needs more memory than a loop gives.
+  private func prepared<Request: InferenceRequest & ~Escapable>(
+    _ request: borrowing Request, _ slot: Slot, _ state: LoopState
+  ) throws(Status) -> Request.Run? {
+    do throws(Status) { return try request.prepare(slot.model, options, feeding: &state.frame) } catch {
+      if error.code == .resourceExhausted { return nil }
+      throw error
+    }
+  }
+
+  private func handOver(_ carrier: some InferenceCarrier, _ slot: Slot, _ state: LoopState) throws(Status) {
+    state.meters.detached(&state.trail, slot)
+    guard workers.submit(InferenceJob(carrier.detach(), Lease(slot), options, batcher, state.trail, state.loop, tracer)) else {
       throw Status(.resourceExhausted, "too many requests wait for a worker already")
     }
   }
@@ -84,6 +118,7 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
   private let request: Request
   private let lease: Lease
   private let options: ServingOptions
+  private let batcher: Batcher?
   private let trail: RequestTrail
   private let loop: EventLoop
   private let tracer: Tracer
@@ -91,9 +126,10 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
 
   /// - Parameter loop: the request's; what became of it is counted there.
   init(
-    _ request: Request, _ lease: consuming Lease, _ options: ServingOptions, _ trail: RequestTrail, _ loop: EventLoop,
-    _ tracer: Tracer
+    _ request: Request, _ lease: consuming Lease, _ options: ServingOptions, _ batcher: Batcher?, _ trail: RequestTrail,
+    _ loop: EventLoop, _ tracer: Tracer
   ) {
+    self.batcher = batcher
     self.tracer = tracer
     self.request = request
     self.trail = trail
@@ -117,7 +153,7 @@ final class InferenceJob<Request: DetachedInference>: WorkerJob {
     }
     let start = trail.accounted
     do throws(Status) {
-      try request.serve(lease.slot, options, &frame, &trail)
+      if case .batched = try request.serve(lease.slot, options, batcher, &frame, &trail) { return }
       trail.ended(.write, at: .now)
       line?.request(trail, RequestLabels(lease.slot, trail), "OK", from: start)
       ended(trail, .ok)

@@ -76,6 +76,10 @@ protocol InferenceRun {
   var wanted: UInt64 { get }
   /// The signature it is counted for; `nil` when it is of none, or of several.
   var metered: Signature? { get }
+  /// The run's own limit, beside what the request waits for.
+  var deadline: MonotonicTime? { get }
+  /// Nodes are to run for what they do, not for what they give.
+  var hasTargets: Bool { get }
   /// Whether what this run takes tells what the next of its plan will.
   var isTypical: Bool { get }
 }
@@ -91,6 +95,8 @@ extension InferenceRun {
   }
 
   var metered: Signature? { nil }
+  var deadline: MonotonicTime? { nil }
+  var hasTargets: Bool { false }
 
   /// Runs the plan, and remembers what it took: from when to when.
   @discardableResult
@@ -116,6 +122,31 @@ extension InferenceRequest where Self: ~Escapable {
     trail.ran(from: time.start, to: time.end)
     // Work that nobody waits for is not done.
     if reply.isCancelled { throw Status(.cancelled) }
+    try answer(run, version: version, options, frame, trail, to: reply)
+  }
+
+  /// The same for a request with a slot, which may want it to run with others.
+  func serve(
+    _ slot: Slot, _ options: ServingOptions, _ batcher: Batcher?, _ frame: inout Frame, _ trail: inout RequestTrail,
+    for request: some DetachedInference
+  ) throws(Status) -> Served {
+    guard let batcher, let batching = slot.batching else {
+      try serve(slot.model, version: slot.version, options, &frame, &trail, to: request)
+      return .answered
+    }
+    let run = try prepare(slot.model, options, feeding: &frame)
+    trail.runs(run)
+    trail.ended(.parse, at: .now)
+    try batcher.submit(request, run, Lease(slot), batching, frame, trail)
+    return .batched
+  }
+
+  /// Answers with a run that a request over the same bytes has prepared.
+  func answer(
+    shared run: some InferenceRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail,
+    to reply: some Reply
+  ) throws(Status) {
+    guard let run = run as? Run else { preconditionFailure("the run is another request's") }
     try answer(run, version: version, options, frame, trail, to: reply)
   }
 

@@ -14,6 +14,8 @@ struct SessionRun: InferenceRun {
   /// As the request calls them.
   let fetches: [[UInt8]]
   fileprivate(set) var rows = 1
+  let hasTargets: Bool
+  let deadline: MonotonicTime?
 
   var plan: Plan { made.plan }
   var cost: CostEstimate { made.cost }
@@ -31,8 +33,11 @@ extension SessionRunRequest: InferenceMessage {
   }
 
   func prepare(_ model: Model, _ options: ServingOptions, feeding frame: inout Frame) throws(Status) -> SessionRun {
-    if timeoutMilliseconds > 0, let outer = frame.interruption {
-      frame.interruption = Timeout(outer, .now.advanced(byNanoseconds: UInt64(clamping: timeoutMilliseconds.clamped) * 1_000_000))
+    var deadline: MonotonicTime?
+    if timeoutMilliseconds > 0 {
+      let end = MonotonicTime.now.advanced(byNanoseconds: UInt64(clamping: timeoutMilliseconds.clamped) * 1_000_000)
+      if let outer = frame.interruption { frame.interruption = Timeout(outer, end) }
+      deadline = end
     }
     guard let plans = model.sessionPlans else {
       throw Status(.unimplemented, "the model has no graph to run by the names of tensors")
@@ -40,7 +45,8 @@ extension SessionRunRequest: InferenceMessage {
     let names = try names(model)
     let made: SessionPlan
     do { made = try plans.plan(names.resolved) } catch { throw Status(error) }
-    var run = SessionRun(made: made, fetches: names.fetches)
+    var run = SessionRun(
+      made: made, fetches: names.fetches, hasTargets: !names.resolved.targets.isEmpty, deadline: deadline)
     frame.begin(made.plan)
     var feeds = self.feeds
     var index = 0

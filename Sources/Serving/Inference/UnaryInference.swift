@@ -44,17 +44,29 @@ struct DetachedUnaryInference<Request: InferenceMessage & ~Escapable>: DetachedI
   var isCancelled: Bool { call.isCancelled }
   var deadline: MonotonicTime? { call.deadline }
   var byteCount: Int { call.message.byteCount }
+  var loop: EventLoop { call.loop }
 
   func attached(_ body: (UnaryInference<Request>) -> Void) {
     call.completeOnLoop { body(UnaryInference(call: $0, hub: hub)) }
   }
 
-  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status) {
-    let request = try Request(message: call.message)
-    try request.serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
+  func serve(
+    _ slot: Slot, _ options: ServingOptions, _ batcher: Batcher?, _ frame: inout Frame, _ trail: inout RequestTrail
+  ) throws(Status) -> Served {
+    try Request(message: call.message).serve(slot, options, batcher, &frame, &trail, for: self)
   }
 
-  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) { call.reply(byteCount: byteCount, fill) }
+  func answer(
+    _ run: some InferenceRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail,
+    to reply: some Reply
+  ) throws(Status) {
+    try Request(message: call.message).answer(shared: run, version: version, options, frame, trail, to: reply)
+  }
+
+  func written(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> @Sendable () -> Void {
+    call.written(byteCount: byteCount, fill)
+  }
+
   func fail(_ status: Status) { call.fail(status) }
   func recordableRequest() -> [UInt8]? { [UInt8](call.message) }
 }

@@ -149,7 +149,7 @@ final class RequestMeters {
     let run = trail.stages[RequestStage.compute.rawValue]
     if run > 0 {
       block.record(run, in: RequestWords.latencyLayout, at: RequestWords.runtime)
-      block.record(run, in: RequestWords.graphLayout, at: RequestWords.graph)
+      if !trail.sharesRun { block.record(run, in: RequestWords.graphLayout, at: RequestWords.graph) }
     }
     // As in TensorFlow Serving, nothing else counts examples.
     if trail.origin.api == .multiInference, trail.rows > 0 {

@@ -52,7 +52,7 @@ enum RequestStage: Int, CaseIterable, Sendable {
   case queue
   /// Until the run can begin: finding the model, checking, feeding.
   case parse
-  /// Until the batch is full enough.
+  /// Until its batch is full or old enough, a thread has it, and its rows stand with the others'.
   case batch
   /// The run.
   case compute
@@ -77,6 +77,8 @@ struct RequestTrail: Sendable {
   var isDetached = false
   /// It has been counted.
   var isOver = false
+  /// Its run was one for several, and another of them counts it.
+  private(set) var sharesRun = false
   /// It was chosen for its model's log.
   var log: PendingLog?
 
@@ -106,6 +108,13 @@ struct RequestTrail: Sendable {
   mutating func ran(from start: MonotonicTime, to end: MonotonicTime) {
     ended(.parse, at: start)
     ended(.compute, at: end)
+  }
+
+  /// A run is done that others shared; `isShared`: one of them counts it.
+  mutating func ranInBatch(from start: MonotonicTime, to end: MonotonicTime, isShared: Bool) {
+    ended(.batch, at: start)
+    ended(.compute, at: end)
+    sharesRun = isShared
   }
 
   /// A name for a signature, good as long as its slot is.

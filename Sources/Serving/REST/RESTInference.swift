@@ -55,43 +55,81 @@ struct RESTInference: InferenceCarrier {
 /// The same away from its loop.
 struct DetachedREST: DetachedInference {
   let exchange: RESTExchange
+  /// The body, when it came compressed and a run refers to it.
+  var inflated: InflatedBody?
 
   var isCancelled: Bool { exchange.isCancelled }
   var deadline: MonotonicTime? { exchange.deadline }
   var byteCount: Int { exchange.byteCount }
+  var loop: EventLoop { exchange.loop }
 
   func attached(_ body: (RESTInference) -> Void) {
     if exchange.isWaiting { body(RESTInference(exchange: exchange)) }
   }
 
-  func serve(_ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail) throws(Status) {
-    guard exchange.isCompressed else { return try serve(exchange.body, slot, options, &frame, &trail) }
+  func serve(
+    _ slot: Slot, _ options: ServingOptions, _ batcher: Batcher?, _ frame: inout Frame, _ trail: inout RequestTrail
+  ) throws(Status) -> Served {
+    guard exchange.isCompressed else { return try serve(exchange.body, slot, options, batcher, &frame, &trail) }
     var plain = ByteBuffer()
     var codecs = Codecs()
     if let failure = codecs.decompress(exchange.body, .gzip, into: &plain, limit: exchange.service.bodyBytesMax) {
       throw Status(failure)
     }
-    try serve(plain.bytes, slot, options, &frame, &trail)
+    let inflated = InflatedBody(plain)
+    return try DetachedREST(exchange: exchange, inflated: inflated).serve(inflated.bytes, slot, options, batcher, &frame, &trail)
   }
 
   private func serve(
-    _ body: RawSpan, _ slot: Slot, _ options: ServingOptions, _ frame: inout Frame, _ trail: inout RequestTrail
-  ) throws(Status) {
+    _ body: RawSpan, _ slot: Slot, _ options: ServingOptions, _ batcher: Batcher?, _ frame: inout Frame, _ trail: inout RequestTrail
+  ) throws(Status) -> Served {
     switch exchange.verb {
-    case .predict: try RESTPredict(exchange, body).serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
-    case .classify, .regress: try RESTExamples(exchange, body).serve(slot.model, version: slot.version, options, &frame, &trail, to: self)
+    case .predict: return try RESTPredict(exchange, body).serve(slot, options, batcher, &frame, &trail, for: self)
+    case .classify, .regress: return try RESTExamples(exchange, body).serve(slot, options, batcher, &frame, &trail, for: self)
     }
   }
 
-  func reply(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) {
-    var codecs = Codecs()
-    guard let body = exchange.filled(byteCount: byteCount, compressing: true, &codecs, fill) else {
-      return fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes"))
+  func answer(
+    _ run: some InferenceRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail,
+    to reply: some Reply
+  ) throws(Status) {
+    if let inflated { return try answer(inflated.bytes, run, version: version, options, frame, trail, to: reply) }
+    try answer(exchange.body, run, version: version, options, frame, trail, to: reply)
+  }
+
+  private func answer(
+    _ body: RawSpan, _ run: some InferenceRun, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame,
+    _ trail: RequestTrail, to reply: some Reply
+  ) throws(Status) {
+    switch exchange.verb {
+    case .predict: try RESTPredict(exchange, body).answer(shared: run, version: version, options, frame, trail, to: reply)
+    case .classify, .regress: try RESTExamples(exchange, body).answer(shared: run, version: version, options, frame, trail, to: reply)
     }
-    exchange.loop.enqueue { exchange.answer(200, body.take(), isGzipped: body.isGzipped) }
+  }
+
+  func written(byteCount: Int, _ fill: (inout OutputRawSpan) -> Void) -> @Sendable () -> Void {
+    var codecs = Codecs()
+    let exchange = exchange
+    guard let body = exchange.filled(byteCount: byteCount, compressing: true, &codecs, fill) else {
+      return { exchange.fail(Status(.resourceExhausted, "no room for a response of \(byteCount) bytes")) }
+    }
+    return { exchange.answer(200, body.take(), isGzipped: body.isGzipped) }
   }
 
   func fail(_ status: Status) { exchange.loop.enqueue { exchange.fail(status) } }
+}
+
+/// A body that came compressed, as it was before.
+///
+/// - Note: `@unchecked Sendable`: nobody changes it.
+final class InflatedBody: @unchecked Sendable {
+  private var buffer: ByteBuffer
+  init(_ buffer: consuming ByteBuffer) { self.buffer = buffer }
+
+  var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(buffer.bytes, borrowing: self) }
+  }
 }
 
 extension RESTRoute.Verb {

@@ -19,6 +19,7 @@ extension Options {
     serving.waitingMax = loadWaitQueueSize
     serving.waitingNanosecondsMax = Int64(loadWaitSeconds) * 1_000_000_000
     serving.workers = workerThreads > 0 ? workerThreads : runtime.parallelism
+    serving.batching = runtime.batching
     serving.profiler = enableProfiler
     serving.rest.allowsOtherOrigins = restCORS
     serving.rest.timeoutMilliseconds = restTimeoutMilliseconds
