@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from harness import FIXTURES, ROOT, Code, Server, copy_version, free_port, grpc, until
+from rest import ask
 
 PATH = "/monitoring/prometheus/metrics"
 
@@ -83,6 +84,47 @@ def test_ours_beside_them(server):
     assert abs(sample(samples, "process_resident_memory_bytes") - server.resident_bytes()) < 64 << 20
     assert sample(samples, "process_cpu_seconds_total") > 0
     assert sample(samples, "process_open_fds") > 3
+
+
+def test_rest_is_counted_by_its_verbs(tmp_path):
+    copy_version("inference", tmp_path / "models" / "1")
+    server = Server(tmp_path, {"m": tmp_path / "models", "late": tmp_path / "late"}, rest_api_timeout_in_ms=2000)
+    try:
+        server.wait("m")
+        classify, regress = {"examples": [{"x": 1.0}]}, {"signature_name": "regression", "examples": [{"x": 1.0}]}
+        asked = [
+            (2, "POST", "/v1/models/m:classify", classify, 200), (3, "POST", "/v1/models/m/versions/1:regress", regress, 200),
+            (1, "POST", "/v1/models/m:predict", {"inputs": 1}, 400), (1, "POST", "/v1/models/m:classify", b"", 400),
+            (2, "POST", "/v1/models/nobody:predict", {"inputs": []}, 404), (1, "POST", "/v1/models/late:regress", regress, 504),
+            (2, "GET", "/v1/models/m", None, 200), (1, "GET", "/v1/models/nobody", None, 404), (2, "GET", "/v1/models/m/metadata", None, 200),
+            (1, "GET", "/v1/models", None, 200), (2, "GET", "/v1/models/m:predict", None, 400), (1, "OPTIONS", "/v1/models/m", None, 400),
+            # Nobody counts probes, nor what is asked for elsewhere.
+            (3, "GET", "/readyz", None, 503), (3, "GET", "/livez", None, 200), (3, "GET", "/v1/models/m/ready", None, 200), (3, "GET", "/elsewhere", None, 404),
+        ]
+        for times, method, target, body, status in asked:
+            for _ in range(times):
+                assert ask(server, method, target, body)[0] == status, target
+
+        def counted(samples):
+            return {(labels["model_name"], labels["status"]): value for name, labels in ((name, dict(labels)) for name, labels in samples)
+                    if name.startswith(":tensorflow:serving:request_count") for value in [samples[name, frozenset(labels.items())]]}
+        wanted = {("m", "OK"): 9, ("m", "INVALID_ARGUMENT"): 2, ("late", "DEADLINE_EXCEEDED"): 1, ("", "NOT_FOUND"): 3, ("", "OK"): 1, ("", "INVALID_ARGUMENT"): 3}
+        samples = until(lambda: (seen := scrape(server)) and counted(seen) == wanted and seen, what="the counts")
+
+        def latency(model, api):
+            return sample(samples, ":tensorflow:serving:request_latency_count", model_name=model, API=api, entrypoint="REST")
+        assert (latency("m", "classify"), latency("m", "regress"), latency("m", "predict"), latency("m", ""), latency("", "")) == (2, 3, None, 4, 1)
+        assert sample(samples, ":tensorflow:serving:runtime_latency_count", model_name="m", API="Regress", runtime="TF1") == 3
+
+        def ours(signature, api, status="OK", version="1", model="m"):
+            return sample(samples, "martlet_requests_total", model_name=model, version=version, signature_name=signature, api=api, entrypoint="REST", status=status)
+        assert (ours("serving_default", "classify"), ours("regression", "regress")) == (2, 3)
+        assert (ours("", "classify", "INVALID_ARGUMENT"), ours("", "predict", "INVALID_ARGUMENT")) == (1, 1)
+        assert (ours("", "status", version=""), ours("", "metadata"), ours("", "status", version="", model="")) == (2, 2, 1)
+        assert ours("", "predict", "NOT_FOUND", version="", model="") == 2
+        assert sample(samples, "martlet_request_stage_seconds_count", model_name="m", version="1", signature_name="regression", stage="compute") == 3
+    finally:
+        server.kill()
 
 
 def test_the_page_in_gzip_and_over_http2(server):

@@ -1,4 +1,5 @@
 """Logged requests: TensorFlow reads the files, and the server warms up from them."""
+import base64
 import shutil
 import subprocess
 import urllib.request
@@ -7,7 +8,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from conformance_grpc import example
 from harness import Server, copy_version, until
+from rest import ask
 
 LOGGING = 'logging_config {{ sampling_config {{ sampling_rate: {rate} }} log_collector_config {{ type: "tfrecord" filename_prefix: "{prefix}" }} }}'
 
@@ -55,6 +58,53 @@ def test_tensorflow_reads_what_was_logged_and_the_server_warms_up_from_it(tmp_pa
         (aside / "2").rename(tmp_path / "models" / "2")
         server.wait("half", 2)
         assert log_counts(server) == {"OK": 20}
+    finally:
+        server.kill()
+
+
+def test_what_came_by_rest_is_logged_as_the_messages_it_stands_for(tmp_path):
+    copy_version("inference", tmp_path / "models" / "1")
+    server = start(tmp_path)
+    try:
+        server.wait("half")
+        body = {"signature_name": "predict", "instances": [{"b64": base64.b64encode(example(x=[1.0]).SerializeToString()).decode()}]}
+        assert ask(server, "POST", "/v1/models/half/versions/1:predict", body)[0] == 200
+        assert ask(server, "POST", "/v1/models/half:classify", {"examples": [{"x": 4.0, "bias": -1.0, "name": "zoe"}], "context": {"x": 9.0}})[0] == 200
+        assert ask(server, "POST", "/v1/models/half:regress", {"signature_name": "regression", "examples": [{"x": 1.0}, {"x": 3.0}]})[0] == 200
+        # What fails has no answer to log.
+        assert ask(server, "POST", "/v1/models/half:regress", {"examples": [{"x": 1.0}]})[0] == 400
+        until(lambda: log_counts(server).get("OK") == 3, what="all of them in the log")
+        predict, classify, regress = records(tmp_path)
+
+        request, response = predict.predict_log.request, predict.predict_log.response
+        assert (request.model_spec.name, request.model_spec.version.value, request.model_spec.signature_name) == ("half", 1, "predict")
+        assert tf.make_ndarray(request.inputs["examples"]).tolist() == [example(x=[1.0]).SerializeToString()]
+        assert response == server.stub().Predict(request, timeout=20)
+
+        request = classify.classify_log.request
+        listed = request.input.example_list_with_context
+        assert (listed.examples[0], listed.context) == (example(x=[4.0], bias=[-1.0], name=[b"zoe"]), example(x=[9.0]))
+        assert classify.classify_log.response == server.stub().Classify(request, timeout=20)
+        assert classify.log_metadata.model_spec.signature_name == "serving_default"
+
+        request = regress.regress_log.request
+        assert list(request.input.example_list.examples) == [example(x=[1.0]), example(x=[3.0])]
+        assert regress.regress_log.response == server.stub().Regress(request, timeout=20)
+
+        # The same by gRPC is logged the same.
+        until(lambda: log_counts(server).get("OK") == 6, what="those in the log, too")
+        logs = records(tmp_path)
+        for log in logs:
+            log.log_metadata.timestamp_secs = 0
+        assert logs[3:] == logs[:3]
+
+        aside = tmp_path / "aside"
+        copy_version("inference", aside / "2")
+        (aside / "2" / "assets.extra").mkdir()
+        shutil.copy(next(tmp_path.glob("half-*.tfrecord")), aside / "2" / "assets.extra" / "tf_serving_warmup_requests")
+        (aside / "2").rename(tmp_path / "models" / "2")
+        server.wait("half", 2)
+        assert "warmed up by 6 records" in server.log()
     finally:
         server.kill()
 

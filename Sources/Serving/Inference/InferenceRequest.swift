@@ -31,10 +31,23 @@ protocol InferenceRequest: ~Escapable {
   func answer(
     _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply
   ) throws(Status)
+
+  /// The same for a request that was chosen for its model's log, which takes both as the messages that `PredictionLog` holds.
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply, keeping log: PendingLog
+  ) throws(Status)
 }
 
 extension InferenceRequest where Self: ~Escapable {
   func fitsLoop(_ model: Model, _ options: ServingOptions) -> Bool { true }
+
+  /// Of a request that came as its message, and is answered by one.
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply, keeping log: PendingLog
+  ) throws(Status) {
+    let signature = modelSpec.signatureName.byteCount > 0 ? String(showing: modelSpec.signatureName) : Model.defaultSignatureName
+    try answer(run, version: version, options, frame, to: LoggedReply(inner: reply, pending: log, signature: signature))
+  }
 }
 
 /// A request that is a protobuf message.
@@ -53,7 +66,7 @@ protocol Reply {
   /// Nobody waits any more: an answer would go nowhere. From any thread.
   var isCancelled: Bool { get }
 
-  /// The request as the message that `PredictionLog` holds, copied; `nil` when it came as something else.
+  /// The request as the message it came as, copied; `nil` when it came as something else.
   func recordableRequest() -> [UInt8]?
 
   /// Answers with `byteCount` bytes, written by `fill` before this returns.
@@ -155,7 +168,6 @@ extension InferenceRequest where Self: ~Escapable {
     _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, _ trail: RequestTrail, to reply: some Reply
   ) throws(Status) {
     guard let log = trail.log else { return try answer(run, version: version, options, frame, to: reply) }
-    let signature = modelSpec.signatureName.byteCount > 0 ? String(showing: modelSpec.signatureName) : Model.defaultSignatureName
-    try answer(run, version: version, options, frame, to: LoggedReply(inner: reply, pending: log, signature: signature))
+    try answer(run, version: version, options, frame, to: reply, keeping: log)
   }
 }

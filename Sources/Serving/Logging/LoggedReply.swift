@@ -48,7 +48,7 @@ final class PendingLog: Sendable {
     self.version = version
   }
 
-  fileprivate func submit(_ request: [UInt8], _ response: [UInt8], signature: String) {
+  func submit(_ request: [UInt8], _ response: [UInt8], signature: String) {
     var now = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &now)
     logs.submit(

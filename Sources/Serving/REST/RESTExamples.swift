@@ -69,6 +69,43 @@ struct RESTExamples: InferenceRequest, ~Escapable {
   }
 }
 
+extension RESTExamples {
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply, keeping log: PendingLog
+  ) throws(Status) {
+    try answer(run, version: version, options, frame, to: reply)
+    let name = Array(run.body.signatureName.utf8)
+    let spec = exchange.modelSpec(signatureName: name.rawSpan)
+    log.submit(
+      run.request(spec), try response(run, spec.answered(by: version), frame), signature: run.inner.signature.name)
+  }
+
+  private func response(_ run: Run, _ spec: borrowing ModelSpec, _ frame: borrowing Frame) throws(Status) -> [UInt8] {
+    switch method {
+    case .classify:
+      let classes = try run.inner.classes(frame)
+      let result = classes.result
+      return [UInt8](wireSize: ClassificationResponse.size(result, spec)) { ClassificationResponse.append(result, spec, to: &$0) }
+    case .regress:
+      let values = try run.inner.regressions(frame).values
+      let result = RegressionResult(values.view)
+      return [UInt8](wireSize: RegressionResponse.size(result, spec)) { RegressionResponse.append(result, spec, to: &$0) }
+    }
+  }
+}
+
+extension RESTExamples.Run {
+  /// The ClassificationRequest or RegressionRequest that the body stands for: `model_spec` 1, `input` 2 in both.
+  fileprivate func request(_ spec: borrowing ModelSpec) -> [UInt8] {
+    let input = body.input
+    return [UInt8](wireSize: WireSize.length(1, spec.byteSize) + WireSize.length(2, input.count)) { output in
+      output.appendLength(1, spec.byteSize)
+      spec.append(to: &output)
+      output.appendBytes(2, input.rawSpan)
+    }
+  }
+}
+
 extension ResultsText {
   /// For each example its classes: pairs of label and score. What the signature does not say is empty, or zero.
   fileprivate mutating func put(_ classes: Classes) {

@@ -149,17 +149,21 @@ extension RESTExchange {
   /// What the target says of the model. A body may name a signature; that is looked for when it has been read.
   var modelSpec: ModelSpec {
     @_lifetime(borrow self)
-    get {
-      // Neither array ever changes, and the exchange keeps both.
-      let (name, label) = (self.name, self.label)
-      let spec =
-        switch choice {
-        case .latest: ModelSpec(name: name.rawSpan)
-        case .version(let version): ModelSpec(name: name.rawSpan, version: version)
-        case .label: ModelSpec(name: name.rawSpan, versionLabel: label.rawSpan)
-        }
-      return unsafe _overrideLifetime(spec, borrowing: self)
-    }
+    get { modelSpec(signatureName: RawSpan()) }
+  }
+
+  /// The spec of the message that the request stands for.
+  @_lifetime(borrow self, copy signatureName)
+  func modelSpec(signatureName: RawSpan) -> ModelSpec {
+    // Neither array ever changes, and the exchange keeps both.
+    let (name, label) = (self.name, self.label)
+    let spec =
+      switch choice {
+      case .latest: ModelSpec(name: name.rawSpan, signatureName: signatureName)
+      case .version(let version): ModelSpec(name: name.rawSpan, signatureName: signatureName, version: version)
+      case .label: ModelSpec(name: name.rawSpan, signatureName: signatureName, versionLabel: label.rawSpan)
+      }
+    return unsafe _overrideLifetime(spec, borrowing: self)
   }
 }
 

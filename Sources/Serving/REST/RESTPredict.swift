@@ -100,6 +100,51 @@ struct RESTPredict: InferenceRequest, ~Escapable {
   }
 }
 
+extension RESTPredict {
+  func answer(
+    _ run: Run, version: Int64, _ options: ServingOptions, _ frame: borrowing Frame, to reply: some Reply, keeping log: PendingLog
+  ) throws(Status) {
+    try answer(run, version: version, options, frame, to: reply)
+    let name = Array(run.body.signatureName.utf8)
+    let spec = exchange.modelSpec(signatureName: name.rawSpan)
+    let answered = spec.answered(by: version)
+    let layout = PredictResponseLayout(PredictRun(signature: run.signature), answered, options, frame)
+    log.submit(
+      run.request(spec), [UInt8](wireSize: layout.byteCount) { layout.append(answered, frame, to: &$0) },
+      signature: run.signature.name)
+  }
+}
+
+extension RESTPredict.Run {
+  /// The PredictRequest that the body stands for.
+  fileprivate func request(_ spec: borrowing ModelSpec) -> [UInt8] {
+    let names = signature.inputs.map { Array($0.alias.utf8) }
+    var size = PredictRequest.size(spec)
+    var sizes: [TensorProtoSize] = []
+    for (index, name) in names.enumerated() {
+      withTensor(index) { tensor in
+        let tensorSize = TensorProtoSize(tensor)
+        sizes.append(tensorSize)
+        size += PredictRequest.size(input: name.rawSpan, tensorSize)
+      }
+    }
+    return [UInt8](wireSize: size) { output in
+      PredictRequest.append(spec, to: &output)
+      for (index, name) in names.enumerated() {
+        withTensor(index) { PredictRequest.append(input: name.rawSpan, $0, sizes[index], to: &output) }
+      }
+    }
+  }
+
+  private func withTensor(_ index: Int, _ use: (borrowing TensorView) -> Void) {
+    let tensor = body.tensors[index], shape = body.shapes[index]
+    // The body has the elements of its shapes, and lives as long as this call.
+    let bytes = unsafe UnsafeRawBufferPointer(start: tensor.elements, count: shape.count * tensor.dtype.size)
+    use(TensorView(dtype: tensor.dtype, shape: shape, bytes: unsafe bytes.bytes))
+    withExtendedLifetime(body) {}
+  }
+}
+
 extension Model {
   /// The signature of a name in a body; the default one for an empty name.
   fileprivate func signature(rest name: String) -> Signature? { name.isEmpty ? defaultSignature : signature(name) }
