@@ -14,6 +14,8 @@ public final class HTTPServer: Sendable {
     public var tls: CertificateStore?
     /// Endpoints that stay without TLS though there is some.
     public var plainEndpoints: Set<Endpoint> = []
+    /// Endpoints that are done without when they cannot be had, as long as another can.
+    public var dispensableEndpoints: Set<Endpoint> = []
     /// How often the certificates' files are looked at.
     public var certificatePollMilliseconds = 1000
 
@@ -79,7 +81,7 @@ public final class HTTPServer: Sendable {
     shares = loops.map { _ in LoopShare() }
   }
 
-  /// The TCP ports in the order of the endpoints; -1 for a Unix socket.
+  /// The TCP ports in the order of the endpoints; -1 for a Unix socket, and for an endpoint that could not be had.
   public var ports: [Int] { state.withLock { $0.ports } }
 
   public var connectionCount: Int { openConnections.load(ordering: .relaxed) }
@@ -91,30 +93,20 @@ public final class HTTPServer: Sendable {
   public func start() throws(SocketError) {
     var listeners: [[Listener]] = loops.map { _ in [] }
     var ports: [Int] = []
+    var missing: [SocketError] = []
     for endpoint in configuration.endpoints {
-      let isSecure = configuration.isSecure(endpoint)
-      switch endpoint {
-      case .unix:
+      do throws(SocketError) {
+        let (port, made) = try listen(endpoint)
+        ports.append(port)
+        for (index, listener) in made { listeners[index].append(listener) }
+      } catch {
+        guard configuration.dispensableEndpoints.contains(endpoint) else { throw error }
         ports.append(-1)
-        do throws(SocketError) {
-          listeners[0].append(Listener(try Socket.listen(endpoint, shared: false), isSecure: isSecure, on: loops[0], server: self))
-        } catch {
-          // As in TensorFlow Serving, a Unix socket that cannot be had does not stop TCP.
-          guard configuration.endpoints.contains(where: { if case .tcp = $0 { true } else { false } }) else { throw error }
-          Log.error("\(error); serving without it")
-        }
-      case .tcp(let host, let port):
-        // SO_REUSEPORT would let two servers share a port without a word: ask first whether it is free.
-        if port != 0 { _ = try Socket.listen(endpoint, shared: false) }
-        var bound = port
-        for loop in loops {
-          let socket = try Socket.listen(.tcp(host: host, port: bound), shared: true)
-          if bound == 0 { bound = socket.boundPort }
-          listeners[loop.index].append(Listener(socket, isSecure: isSecure, on: loop, server: self))
-        }
-        ports.append(bound)
+        missing.append(error)
       }
     }
+    if let error = missing.last, missing.count == configuration.endpoints.count { throw error }
+    for error in missing { Log.error("\(error); serving without it") }
     state.withLock { $0.ports = ports }
     configuration.tls?.startWatching(everyMilliseconds: configuration.certificatePollMilliseconds)
     for loop in loops {
@@ -128,6 +120,25 @@ public final class HTTPServer: Sendable {
         for listener in share.listeners { listener.open() }
       }
     }
+  }
+
+  /// The port of an endpoint, -1 for a Unix socket, and its listeners with the loops they are of.
+  private func listen(_ endpoint: Endpoint) throws(SocketError) -> (port: Int, [(loop: Int, Listener)]) {
+    let isSecure = configuration.isSecure(endpoint)
+    guard case .tcp(let host, let port) = endpoint else {
+      let socket = try Socket.listen(endpoint, shared: false)
+      return (-1, [(0, Listener(socket, isSecure: isSecure, on: loops[0], server: self))])
+    }
+    // SO_REUSEPORT would let two servers share a port without a word: ask first whether it is free.
+    if port != 0 { _ = try Socket.listen(endpoint, shared: false) }
+    var bound = port
+    var listeners: [(loop: Int, Listener)] = []
+    for loop in loops {
+      let socket = try Socket.listen(.tcp(host: host, port: bound), shared: true)
+      if bound == 0 { bound = socket.boundPort }
+      listeners.append((loop.index, Listener(socket, isSecure: isSecure, on: loop, server: self)))
+    }
+    return (bound, listeners)
   }
 
   /// Puts a connection where the fewest are.

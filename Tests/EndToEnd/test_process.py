@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from harness import BINARY, FIXTURES, ROOT, Code, copy_version, floats, free_port, refused, request, until
+from rest import asked
 
 v1 = tf.compat.v1
 HALF_PLUS_TWO = {"model_name": "half_plus_two", "model_base_path": FIXTURES / "half_plus_two"}
@@ -81,6 +82,32 @@ def test_a_port_that_is_taken(serve, tmp_path):
     result = run(f"--port={server.port}", "--model_name=m", f"--model_base_path={FIXTURES / 'half_plus_two'}")
     assert result.returncode == 255
     assert str(server.port) in result.stdout + result.stderr
+
+
+def test_a_rest_port_that_is_taken_leaves_the_first(serve, tmp_path):
+    """As in TensorFlow Serving; but REST is on the first port, too."""
+    with socket.socket() as somebody:
+        somebody.bind(("0.0.0.0", 0))
+        somebody.listen()
+        taken = somebody.getsockname()[1]
+        server = serve(**HALF_PLUS_TWO, rest_api_port=taken)
+        server.wait("half_plus_two")
+        assert asked(server, "POST", "/v1/models/half_plus_two:predict", {"instances": [1.0]}) == (200, {"predictions": [2.5]})
+        assert f"bind 0.0.0.0:{taken}: Address already in use" in server.log() and "serving without it" in server.log()
+        assert f"at 0.0.0.0:{server.port}" in server.log() and f"at 0.0.0.0:{taken}" not in server.log()
+        # Something has to be there.
+        file = tmp_path / "grpc.sock"
+        file.write_text("somebody's")
+        result = run("--port=0", f"--grpc_socket_path={file}", f"--rest_api_port={taken}", f"--model_base_path={FIXTURES / 'half_plus_two'}")
+        assert result.returncode == 255 and "Failed to start server" in result.stdout + result.stderr
+
+
+def test_a_rest_port_that_is_the_first(serve):
+    port = free_port()
+    server = serve(**HALF_PLUS_TWO, port=port, rest_api_port=port)
+    server.wait("half_plus_two")
+    assert asked(server, "GET", "/v1/models/half_plus_two")[0] == 200
+    assert "--rest_api_port is --port" in server.log()
 
 
 def test_the_unix_socket(serve, tmp_path):

@@ -55,6 +55,9 @@ extension Options {
       ].filter(\.0).map(\.1)
       if !replaced.isEmpty { lines.append("--platform_config_file replaces the flags for \(replaced.joined(separator: ", "))") }
     }
+    if restPort > 0, restPort == port {
+      lines.append("--rest_api_port is --port: REST is on that port anyway, beside gRPC; TensorFlow Serving would have none")
+    }
     return lines
   }
 }

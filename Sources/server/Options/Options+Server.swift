@@ -61,6 +61,10 @@ extension Options {
     if !grpcSocketPath.isEmpty { endpoints.append(.unix(path: grpcSocketPath)) }
     var http = HTTPServer.Configuration(endpoints: endpoints, loops: eventLoops > 0 ? eventLoops : nil, limits: limits)
     http.tls = certificates
+    // As in TensorFlow Serving, neither a Unix socket nor a REST port that cannot be had stops the others. REST is on the first
+    // port, too.
+    if !tcpPorts.isEmpty, !grpcSocketPath.isEmpty { http.dispensableEndpoints.insert(.unix(path: grpcSocketPath)) }
+    if endpoints.count > 1, restPort > 0, restPort != port { http.dispensableEndpoints.insert(.tcp(host: host, port: restPort)) }
     if hasPlainRest { http.plainEndpoints = [.tcp(host: host, port: restPort)] }
     return http
   }
@@ -70,7 +74,7 @@ extension Options {
 
   /// Where the server listens, as people write it.
   func addresses(ports: [Int]) -> [String] {
-    var addresses = zip(tcpPorts, ports).map { Endpoint.tcp(host: host, port: $1).description }
+    var addresses = zip(tcpPorts, ports).filter { $1 > 0 }.map { Endpoint.tcp(host: host, port: $1).description }
     if !grpcSocketPath.isEmpty { addresses.append("unix:\(grpcSocketPath)") }
     return addresses
   }

@@ -198,6 +198,8 @@ private func failure(_ body: () throws -> some Any) -> String {
     #expect(try Options(["--model_config_file=f", "--model_base_path=/m"]).contradictions.count == 1)
     #expect(try Options(["--model_config_file_poll_wait_seconds=1"]).contradictions.count == 1)
     #expect(try Options(["--enable_per_model_batching_parameters"]).contradictions.count == 1)
+    #expect(try Options(["--port=8501", "--rest_api_port=8501"]).contradictions.count == 1)
+    #expect(try Options(["--port=0", "--rest_api_port=0"]).contradictions.isEmpty)
     #expect(try Options(["--platform_config_file=f", "--enable_batching"]).contradictions == ["--platform_config_file replaces the flags for batching"])
     #expect(try Options(["--platform_config_file=f", "--batching_parameters_file=f", "--model_base_path=/m"]).check() == ())
   }
