@@ -73,6 +73,8 @@ do {
   leave(failed, "Failed to start server. Error: UNAVAILABLE: \(error)")
 }
 lifecycle.apply(models ?? [])
+// The catalog knows their names before a port opens: who comes first waits for his model, and is not told that there is none.
+_ = lifecycle.waitUntilAvailable(deadline: .now)
 if options.openPortsAfterModels {
   let failures = lifecycle.waitUntilAvailable(deadline: .now + .seconds(1_000_000_000))
   guard failures.isEmpty else {
