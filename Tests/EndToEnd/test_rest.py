@@ -4,12 +4,15 @@ import json
 import math
 import random
 import socket
+import struct
 import subprocess
 
 import pytest
+import requests
 
-from harness import FIXTURES, copy_version, until
-from rest import ask, asked
+from certificates import channel, write_config
+from harness import FIXTURES, copy_version, free_port, until
+from rest import Clients, ask, ask_port, asked
 
 
 @pytest.fixture
@@ -163,3 +166,115 @@ def test_tensors_of_every_type_go_through_unchanged(serve):
     for name, signature in signatures.items():
         for tensor in list(signature["inputs"].values()) + list(signature["outputs"].values()):
             assert tensor["dtype"].startswith("DT_"), name
+
+
+def test_labels_in_the_target(serve, tmp_path):
+    copy_version("inference", tmp_path / "m" / "1")
+    copy_version("inference", tmp_path / "m" / "2")
+    more = 'model_version_policy { all {} } version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 }'
+    server = serve({"m": (tmp_path / "m", more)})
+    server.wait("m", 2)
+    until(lambda: ask(server, "GET", "/v1/models/m/labels/canary")[0] == 200, what="the labels")
+    body = {"signature_name": "regression", "examples": [{"x": 1.0}]}
+    for target in ["labels/stable", "labels/canary", "versions/1", "versions/2", "LABELS/stable"]:
+        assert asked(server, "POST", f"/v1/models/m/{target}:regress", body) == (200, {"results": [2.5]})
+    for label, version in [("stable", "1"), ("canary", "2")]:
+        assert asked(server, "GET", f"/v1/models/m/labels/{label}/metadata")[1]["model_spec"]["version"] == version
+        assert [one["version"] for one in asked(server, "GET", f"/v1/models/m/labels/{label}")[1]["model_version_status"]] == [version]
+    for verb, body in [("predict", {"inputs": 1}), ("classify", body), ("regress", body)]:
+        assert asked(server, "POST", f"/v1/models/m/labels/none:{verb}", body) == (400, {"error": "Unrecognized servable version label: none"})
+    assert asked(server, "GET", "/v1/models/m/labels/none") == (400, {"error": "Unrecognized servable version label: none"})
+
+
+def test_requests_as_client_with_gzip_both_ways(inference):
+    """`requests` inflates what it gets; what it sends is compressed by hand, as its users do."""
+    session = requests.Session()
+    session.trust_env = False
+    url = f"http://127.0.0.1:{inference.port}/v1/models/inference:regress"
+    values = [float(i) for i in range(5000)]
+    body = {"signature_name": "regression", "examples": [{"x": value, "unread": "é" * 20} for value in values]}
+    plain = session.post(url, json=body, timeout=20)
+    assert plain.status_code == 200 and plain.headers["content-encoding"] == "gzip" and plain.headers["content-type"] == "application/json"
+    packed = session.post(url, data=gzip.compress(json.dumps(body).encode()), headers={"content-encoding": "gzip"}, timeout=20)
+    assert packed.json() == plain.json() == {"results": [value / 2 + 2 for value in values]}
+    refused = session.post(url, data=b"no gzip", headers={"content-encoding": "gzip"}, timeout=20)
+    assert refused.status_code == 400 and refused.json()["error"].startswith("The request is no gzip")
+    # A megabyte of spaces in a kilobyte.
+    assert session.post(url, data=gzip.compress(b" " * 1_000_000), headers={"content-encoding": "gzip"}, timeout=20).json() == {
+        "error": "JSON Parse error: The document is empty. at offset: 1000000"}
+
+
+@pytest.fixture
+def inference(serve):
+    server = serve({"inference": FIXTURES / "inference"})
+    server.wait("inference")
+    return server
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_gzip_over_both_protocols(inference, version):
+    body = json.dumps({"examples": [{"x": 1.0}] * 1000}).encode()
+    answer = subprocess.run(["curl", "-sS", "--max-time", "20", version, "--compressed", "-H", "content-encoding: gzip", "--data-binary", "@-",
+                             f"http://127.0.0.1:{inference.port}/v1/models/inference:classify"], input=gzip.compress(body), capture_output=True, check=True)
+    assert json.loads(answer.stdout) == {"results": [[["anon", 1.0], ["b", 2.0], ["c", 3.0]]] * 1000}
+
+
+def test_nghttp_sends_many_on_one_connection(inference, tmp_path):
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"signature_name": "regression", "examples": [{"x": 1.0}]}))
+    done = subprocess.run(["nghttp", "-m", "50", "-d", body, f"http://127.0.0.1:{inference.port}/v1/models/inference:regress"], capture_output=True, check=True, timeout=20)
+    decoder, texts = json.JSONDecoder(), done.stdout.decode().strip()
+    answers = []
+    while texts:
+        answer, end = decoder.raw_decode(texts)
+        answers.append(answer)
+        texts = texts[end:].strip()
+    assert answers == [{"results": [2.5]}] * 50
+
+
+def metric(server, name):
+    page = ask(server, "GET", "/monitoring/prometheus/metrics")[2].decode()
+    return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(name + "{") or line.startswith(name + " "))
+
+
+def test_who_leaves_in_mid_request_leaves_nothing(serve, tmp_path):
+    """In the head, in the body, and while the model is awaited; by HTTP/1.1 and by HTTP/2, politely and not."""
+    server = serve({"late": tmp_path / "late", "half_plus_two": FIXTURES / "half_plus_two"})
+    server.wait("half_plus_two")
+    connections = metric(server, "martlet_connections_open")
+    head = b"POST /v1/models/%s:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n"
+    body = b'{"instances": [1.0]}'
+    for text in [head[:30], head % b"half_plus_two", head % b"half_plus_two" + body[:10], head % b"late" + body] * 5:
+        connection = socket.create_connection(("127.0.0.1", server.port))
+        connection.sendall(text)
+        if text.endswith(body):
+            until(lambda: metric(server, "martlet_requests_waiting_for_model") > 0, what="who waits")
+        # Not a word of farewell.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        until(lambda: metric(server, "martlet_requests_waiting_for_model") == 0, what="nobody who waits")
+    url = f"http://127.0.0.1:{server.port}/v1/models/late:predict"
+    processes = [subprocess.Popen(["curl", "-sS", "--http2-prior-knowledge", "-d", body, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(4)]
+    until(lambda: metric(server, "martlet_requests_waiting_for_model") == 4, what="who waits")
+    for process in processes:
+        process.kill()
+        process.wait()
+    until(lambda: metric(server, "martlet_requests_waiting_for_model") == 0, what="nobody who waits")
+    page = ask(server, "GET", "/monitoring/prometheus/metrics")[2].decode()
+    assert ':tensorflow:serving:request_count{model_name="late",status="CANCELLED"} 9' in page
+    until(lambda: metric(server, "martlet_connections_open") == connections, what="those that stay")
+    assert asked(server, "POST", "/v1/models/half_plus_two:predict", {"instances": [1.0]}) == (200, {"predictions": [2.5]})
+
+
+def test_rest_api_tls_covers_the_second_port(serve, tmp_path, authority):
+    config = write_config(tmp_path / "ssl.config", *authority.issue("server"))
+    port = free_port()
+    server = serve({"half_plus_two": FIXTURES / "half_plus_two"}, ssl_config_file=config, rest_api_port=port, rest_api_tls="true")
+    server.channel = channel(server, authority)
+    server.wait("half_plus_two")
+    for tls in [port, server.port]:
+        clients = Clients(port, tls, authority)
+        for ask_over in [clients.http1_tls, clients.http2_tls]:
+            status, answer = ask_over("POST", "/v1/models/half_plus_two:predict", {"instances": [1.0]}, {})
+            assert (status, json.loads(answer)) == (200, {"predictions": [2.5]})
+    assert ask_port(port, "GET", "/livez")[::2] == (400, b"This port speaks TLS: use https.")
