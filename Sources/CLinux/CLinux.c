@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 int clinux_accept(int fd, struct sockaddr_storage *address, socklen_t *length) {
@@ -14,6 +15,14 @@ int clinux_affinity_count(void) {
   return n > 0 ? n : 1;
 }
 
+int clinux_timer_open(void) { return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); }
+
+int clinux_timer_set(int fd, uint64_t nanoseconds) {
+  // All zero would mean never.
+  if (nanoseconds == 0) nanoseconds = 1;
+  struct itimerspec when = {.it_value = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000}};
+  return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
 
 int clinux_sem_wait(sem_t *semaphore, int64_t nanoseconds) {
   struct timespec until;

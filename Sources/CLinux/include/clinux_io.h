@@ -46,6 +46,10 @@ static inline int clinux_epoll_wait(int epoll, clinux_event *_Nonnull events, in
   return n;
 }
 
+// A descriptor that becomes readable at a time of the monotonic clock, in nanoseconds; a new time takes the place of the old.
+int clinux_timer_open(void);
+int clinux_timer_set(int fd, uint64_t nanoseconds);
+
 // Addresses: the casts between sockaddr and its kinds.
 
 static inline socklen_t clinux_unix_address(struct sockaddr_storage *_Nonnull out, const char *_Nonnull path) {
