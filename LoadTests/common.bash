@@ -65,10 +65,10 @@ stop() {
   servers=()
 }
 
-grpc() { # mode: the command of a gRPC C++ server
+grpc() { # mode [model]: the command of a gRPC C++ server, which answers this model's requests and no other's
   local mode=--mode=$1
   [ "$1" = sync ] && mode=
-  echo bin/floor_server --models=half_plus_two --port="$port" --noop $mode
+  echo bin/floor_server --models="${2:-half_plus_two}" --port="$port" --noop $mode
 }
 
 h2() { # calls layout scheme: h2load's report
@@ -102,7 +102,7 @@ burst() { # label layout calls scheme command...
         ;;
       rpc-load)
         mark=,rpc-load
-        rpc "$layout" "$scheme" --calls=$((calls / 20 + 200)) >/dev/null
+        rpc "$layout" "$scheme" --calls=$((calls / 20 + 200)) >"$work/report" || failed "$label"
         before=$(cpu_ns "$server" "$label")
         rpc "$layout" "$scheme" --calls="$calls" >"$work/report" || failed "$label"
         after=$(cpu_ns "$server" "$label")

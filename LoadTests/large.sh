@@ -1,19 +1,18 @@
 #!/usr/bin/env bash
-# A large request, 602 KB of float tensor (an image for mobilenet), answered with a constant: server CPU per call beside
+# A large request, 602 KB of float tensor (an image for mobilenet), answered with a constant of 4 KB: server CPU per call beside
 # gRPC C++ and beside an epoll server that reads as many bytes: `echo` as they come, `echo-gather` as we do, when many are
 # there (SO_RCVLOWAT). It is memory bandwidth and wake-ups.
 #
 #   LoadTests/large.sh
-#   BODY=message.pb LAYOUTS="4x1" LoadTests/large.sh
+#   MODEL=resnet50 LAYOUTS="4x1" LoadTests/large.sh      another model's request and answer
 #
 # Wanted: at most a quarter of gRPC C++.
 set -euo pipefail
 source "$(dirname "$0")/common.bash"
-# h2load alone, unless asked: rpc-load does not get through at this size against every server.
-generators=${GENERATORS:-h2load}
 bin=$(build noop-server echo-server rpc-load)
-ours=("$bin/noop-server" --port="$port")
-frame "${BODY:-$peers/zoo/ref/mobilenet_v2.request.pb}" >"$work/body"
+model=${MODEL:-mobilenet_v2}
+ours=("$bin/noop-server" --port="$port" --response-bytes="$(stat -c %s "$peers/zoo/ref/$model.response.pb")")
+frame "$peers/zoo/ref/$model.request.pb" >"$work/body"
 tap "${ours[@]}"
 for ((round = 0; round < rounds; round++)); do
   for layout in ${LAYOUTS:-4x4 4x1 1x1}; do
@@ -22,7 +21,7 @@ for ((round = 0; round < rounds; round++)); do
     echo_burst echo "$layout" "$calls"
     echo_burst echo-gather "$layout" "$calls" --gather=524288
     have_peers || continue
-    for mode in ${MODES:-sync cb cq}; do burst "grpc-$mode" "$layout" "$calls" http $(grpc "$mode"); done
+    for mode in ${MODES:-sync cb cq}; do burst "grpc-$mode" "$layout" "$calls" http $(grpc "$mode" "$model"); done
   done
 done
 echo "a call: $request_bytes bytes in, $response_bytes out; medians of $rounds rounds"
