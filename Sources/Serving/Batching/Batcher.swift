@@ -59,6 +59,8 @@ final class Batcher: Sendable {
   private let options: ServingOptions
   private let meters: BatchMeters
   private let tracer: Tracer
+  /// The memory of each thread's runs.
+  private let arenas: MeterBlock
 
   /// - Parameter parameters: how many threads run batches, and what they are called.
   init(_ parameters: BatchingParameters, _ options: ServingOptions, _ metrics: Metrics, _ tracer: Tracer) {
@@ -67,6 +69,7 @@ final class Batcher: Sendable {
     meters = BatchMeters(metrics, threadPoolName: parameters.threadPoolName)
     let count = parameters.threads ?? CPUs.usable
     wakeUps = (0..<count).map { _ in Semaphore() }
+    arenas = MeterBlock(wordCount: count)
     // The kernel keeps 15 bytes of a name.
     let name = parameters.threadPoolName.prefix(10)
     for index in 0..<count {
@@ -80,10 +83,11 @@ final class Batcher: Sendable {
 
   /// Takes a request in whose inputs are in `frame`. It is answered and counted from here.
   /// - Parameter trail: until it was prepared.
+  /// - Returns: the thread to be woken for it. Until that is done nobody may come for the batch.
   func submit<Request: DetachedInference, Run: InferenceRun>(
     _ request: Request, _ run: Run, _ lease: consuming Lease, _ parameters: BatchingParameters, _ frame: borrowing Frame,
     _ trail: RequestTrail
-  ) throws(Status) {
+  ) throws(Status) -> Int? {
     if run.hasTargets { throw Status(.permissionDenied, "BatchingSession does not support target nodes") }
     let inputs = frame.fedInputs(of: run.plan)
     let rows = try inputs.batchRows()
@@ -91,9 +95,8 @@ final class Batcher: Sendable {
     let slot = lease.slot
     let task = BatchedInference(request, run, lease, inputs, rows: rows, mayBeSplit: parameters.splitsLargeBatches, trail)
     let key = Key(slot: slot.id, plan: ObjectIdentifier(run.plan), wanted: run.wanted.covering(run.plan.outputCount))
-    let woken: Int?
     do throws(Status) {
-      woken = try state.withLock { state throws(Status) -> Int? in
+      return try state.withLock { state throws(Status) -> Int? in
         if state.isStopped { throw Status(.unavailable, "the server is shutting down") }
         guard state.byteCount == 0 || task.byteCount <= options.workerQueueBytesMax - state.byteCount else {
           throw Status(.resourceExhausted, "requests of \(state.byteCount) bytes wait for their batches already")
@@ -112,8 +115,9 @@ final class Batcher: Sendable {
       meters.refused(slot.modelName)
       throw error
     }
-    if let woken { wakeUps[woken].signal() }
   }
+
+  func wake(_ thread: Int) { wakeUps[thread].signal() }
 
   /// Only these slots are left: whoever waits for another waits for no company.
   func refresh(_ snapshot: CatalogSnapshot) {
@@ -212,6 +216,7 @@ final class Batcher: Sendable {
         if let woken { wakeUps[woken].signal() }
         guard let parameters = batch.pieces.first?.task.slot.batching else { preconditionFailure("a slot's batches have its parameters") }
         runner.run(batch, parameters, &frame)
+        arenas.set(UInt64(frame.bytesHeld), at: index)
         before = .run
       case .sleep(nil):
         wakeUps[index].wait()
@@ -234,6 +239,7 @@ final class Batcher: Sendable {
 
   private func pour(into snapshot: inout MetricsSnapshot) {
     let (rows, batches, bytes, busy) = state.withLock { ($0.schedule.rows, $0.schedule.batchCount, $0.byteCount, $0.busy) }
+    snapshot.add((0..<arenas.count).reduce(0) { $0 &+ arenas[$1] }, to: RequestBoard.arenaBytes, ["batch"])
     snapshot.add(rows, to: Batcher.waitingRows)
     snapshot.add(batches, to: Batcher.waitingBatches)
     snapshot.add(bytes, to: Batcher.waitingBytes)

@@ -91,7 +91,10 @@ final class InferenceHub: Sendable {
     state.trail.runs(run)
     state.trail.ended(.parse, at: .now)
     state.meters.detached(&state.trail, slot)
-    try batcher.submit(carrier.detach(), run, Lease(slot), batching, state.frame, state.trail)
+    if let thread = try batcher.submit(carrier.detach(), run, Lease(slot), batching, state.frame, state.trail) {
+      // Not before the others that have come in this turn are in the batch too.
+      state.loop.enqueue { batcher.wake(thread) }
+    }
     return true
   }
 

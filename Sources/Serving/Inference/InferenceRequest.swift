@@ -150,7 +150,7 @@ extension InferenceRequest where Self: ~Escapable {
     let run = try prepare(slot.model, options, feeding: &frame)
     trail.runs(run)
     trail.ended(.parse, at: .now)
-    try batcher.submit(request, run, Lease(slot), batching, frame, trail)
+    if let thread = try batcher.submit(request, run, Lease(slot), batching, frame, trail) { batcher.wake(thread) }
     return .batched
   }
 
