@@ -167,7 +167,8 @@ let package = Package(
       name: "ServerTests",
       dependencies: [
         "TestThreads",
-        "server", "Serving", "Lifecycle", "Catalog", "Formats", "Engine", "Records", "HTTP", "Schemas", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "server", "Serving", "Lifecycle", "Catalog", "Formats", "Engine", "Records", "HTTP", "Schemas", "Telemetry",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.

@@ -1,7 +1,9 @@
 import Catalog
 import Foundation
+import Lifecycle
 import Schemas
 import Serving
+import Telemetry
 import Testing
 
 @testable import server
@@ -11,6 +13,14 @@ private final class TemporaryFile {
   let path = NSTemporaryDirectory() + "martlet-" + UUID().uuidString
   init(_ text: String) throws { try text.write(toFile: path, atomically: false, encoding: .utf8) }
   deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// A version's directory.
+private final class TemporaryFolder {
+  let path = NSTemporaryDirectory() + "martlet-" + UUID().uuidString
+  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+  func write(_ text: String, to name: String) throws { try text.write(toFile: path + "/" + name, atomically: false, encoding: .utf8) }
 }
 
 private func failure(_ body: () throws -> some Any) -> String {
@@ -73,6 +83,42 @@ private func failure(_ body: () throws -> some Any) -> String {
   ])
   func `what cannot be is refused`(text: String, expected: String) {
     #expect(failure { try parameters(text) } == "INVALID_ARGUMENT: \(expected)")
+  }
+}
+
+@Suite struct BatchingOfVersionsTests {
+  private func loader(_ batching: Batching) -> SavedModels {
+    var runtime = RuntimeConfiguration()
+    runtime.batching = batching
+    return SavedModels(runtime, ServingOptions(), LoadMeters(Metrics()))
+  }
+
+  @Test func `a version has its own parameters, and without a file none`() throws {
+    let folder = try TemporaryFolder()
+    let own = loader(.perVersion(BatchingParameters()))
+    #expect(try own.batching(folder.path) == nil)
+    try folder.write("max_batch_size { value: 7 }", to: "batching_params.pbtxt")
+    #expect(try own.batching(folder.path)?.batchSizeMax == 7)
+    // Elsewhere the file says nothing.
+    #expect(try loader(.global(BatchingParameters())).batching(folder.path) == BatchingParameters())
+    #expect(try loader(.off).batching(folder.path) == nil)
+  }
+
+  @Test(arguments: [
+    ("max_batch_size { value: 7 } allowed_batch_sizes: 6", "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 6; expected 7"),
+    ("max_batch_size { value: }", "batching_params.pbtxt"),
+  ])
+  func `parameters that are none fail the load, for good`(text: String, words: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write(text, to: "batching_params.pbtxt")
+    do throws(LoadError) {
+      _ = try loader(.perVersion(BatchingParameters())).batching(folder.path)
+      Issue.record("they were taken")
+    } catch {
+      #expect(error.code == 3)
+      #expect(error.message.contains(words))
+      #expect(!error.isTransient)
+    }
   }
 }
 
