@@ -1,0 +1,4 @@
+
+
+batchinglookup
+index:
