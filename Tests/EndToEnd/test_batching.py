@@ -1,17 +1,20 @@
 """Batching as TensorFlow Serving's users configure it, through their own client: sizes, timeouts, padding, splitting, full queues,
 and one bad request among good ones. A long timeout and a batch that is exactly full make what runs together certain."""
+import gzip
 import json
 import random
 import threading
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.example import example_pb2
-from tensorflow_serving.apis import classification_pb2, inference_pb2
+from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2, session_service_pb2
 
 from harness import FIXTURES, Code, copy_version, floats, grpc, refused, request, until
 from test_metrics import sample, scrape
@@ -60,6 +63,15 @@ def lookup(server, *index, **more):
 
 def runs(server):
     return sample(scrape(server), NAME + "wrapped_run_count") or 0
+
+
+def rest(server, model, body, verb="predict", **fields):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    call = urllib.request.Request(f"http://{server.address}/v1/models/{model}:{verb}", data, fields)
+    try:
+        return json.loads(urllib.request.urlopen(call, timeout=20).read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())["error"]
 
 
 def test_requests_that_come_together_are_one_run_and_each_gets_its_rows(batched):
@@ -223,13 +235,9 @@ def test_a_version_that_goes_answers_those_who_wait(batched, serve, tmp_path):
 def test_every_kind_of_inference_over_both_protocols(batched):
     server = batched(parameters(4, FOREVER), models=("half_plus_two", "half_plus_two_tf1"))
 
-    def rest(body):
-        call = urllib.request.Request(f"http://{server.address}/v1/models/half_plus_two:predict", json.dumps(body).encode())
-        return json.loads(urllib.request.urlopen(call, timeout=20).read())["predictions"]
-
     # gRPC and REST in one batch.
-    answers = at_once([lambda: rest({"instances": [1.0, 2.0]}), lambda: server.predict("half_plus_two", {"x": floats(3, 4)})])
-    assert answers[0] == [2.5, 3.0]
+    answers = at_once([lambda: rest(server, "half_plus_two", {"instances": [1.0, 2.0]}), lambda: server.predict("half_plus_two", {"x": floats(3, 4)})])
+    assert answers[0] == {"predictions": [2.5, 3.0]}
     assert list(numbers(answers[1], "y")) == [3.5, 4.0]
     assert runs(server) == 1
 
@@ -239,7 +247,6 @@ def test_every_kind_of_inference_over_both_protocols(batched):
         return message
 
     def regress(*values):
-        from tensorflow_serving.apis import regression_pb2
         message = examples(regression_pb2.RegressionRequest(), *values)
         message.model_spec.name, message.model_spec.signature_name = "half_plus_two_tf1", "regress_x_to_y"
         return [regression.value for regression in server.stub().Regress(message, timeout=20).result.regressions]
@@ -265,7 +272,6 @@ def test_every_kind_of_inference_over_both_protocols(batched):
 def test_a_context_before_each_example_survives_the_wait(batched):
     """The examples are put together in memory that the next request needs."""
     server = batched(parameters(3, FOREVER), models=("half_plus_two_tf1",))
-    from tensorflow_serving.apis import regression_pb2
 
     def regress(value):
         message = regression_pb2.RegressionRequest()
@@ -318,7 +324,6 @@ def test_an_idle_server_sleeps(batched):
 
     def switches():
         total = 0
-        from pathlib import Path
         for task in Path(f"/proc/{server.process.pid}/task").iterdir():
             if (task / "comm").read_text().startswith("batch_thre"):
                 total += int((task / "status").read_text().split("voluntary_ctxt_switches:")[1].split()[0])
@@ -328,3 +333,42 @@ def test_an_idle_server_sleeps(batched):
     # TensorFlow Serving's threads would have looked for work 4,000 times.
     assert switches() - before <= 2
     waiting.cancel()
+
+
+def test_rest_is_batched_as_grpc_is(batched):
+    server = batched(parameters(4, FOREVER), models=("batching", "half_plus_two_tf1"))
+    # A compressed body is read by a worker; its strings stay as long as they wait.
+    bodies = [gzip.compress(json.dumps({"signature_name": "strings", "inputs": {"text": [f"t{i}" * 20, "é"], "more": ["", f"{i}"]}}).encode()) for i in range(2)]
+    answers = at_once([lambda body=body: rest(server, "batching", body, **{"Content-Encoding": "gzip"}) for body in bodies])
+    assert answers == [{"outputs": {"joined": [f"t{i}" * 20 + "-", f"é-{i}"], "text": [f"t{i}" * 20, "é"]}} for i in range(2)]
+    assert runs(server) == 1
+    answers = at_once([lambda i=i: rest(server, "half_plus_two_tf1", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0 * i}, {"x": 2.0}]}, "regress") for i in range(2)])
+    assert answers == [{"results": [2.0, 3.0]}, {"results": [3.0, 3.0]}]
+    assert runs(server) == 2
+    assert rest(server, "batching", {"signature_name": "lookup", "inputs": 1}) == (400, "Batching Run() input tensors must have at least one dimension")
+
+
+def session_run(server, x, targets=(), timeout_milliseconds=0):
+    message = session_service_pb2.SessionRunRequest(fetch=["y:0"], target=targets)
+    message.model_spec.name = "half_plus_two_tf1"
+    message.feed.add(name="x:0").tensor.CopyFrom(tf.make_tensor_proto(np.array(x, np.float32)))
+    message.options.timeout_in_ms = timeout_milliseconds
+    answer = server.raw(message.SerializeToString(), "/tensorflow.serving.SessionService/SessionRun")
+    return tf.make_ndarray(session_service_pb2.SessionRunResponse.FromString(answer).tensor[0].tensor).tolist()
+
+
+def test_session_runs_are_batched_too(batched):
+    server = batched(parameters(4, FOREVER), models=("half_plus_two_tf1",))
+    # The first with these names has its plan made by a worker.
+    assert at_once([lambda i=i: session_run(server, [i, 2 * i]) for i in range(2)]) == [[2, 2], [2.5, 3]]
+    assert at_once([lambda i=i: session_run(server, [i, 2 * i]) for i in range(2)]) == [[2, 2], [2.5, 3]]
+    assert runs(server) == 2
+    with refused(Code.PERMISSION_DENIED, "BatchingSession does not support target nodes"):
+        session_run(server, [1], targets=["y"])
+    # One whose own time is up while it waits hears of it when its batch runs.
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(session_run, server, [1, 2], timeout_milliseconds=1)
+        until(lambda: sample(scrape(server), "martlet_batch_queue_rows") == 2, what="one in the batch")
+        assert session_run(server, [4, 6]) == [4, 5]
+        with refused(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue"):
+            late.result()
