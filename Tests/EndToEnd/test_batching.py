@@ -114,6 +114,12 @@ def test_what_cannot_be_batched_is_told_in_tensorflow_servings_words(batched):
     assert list(numbers(lookup(server), "value")) == []
 
 
+def test_a_signature_without_inputs_has_no_rows(batched):
+    server = batched(parameters(4), models=("counter",))
+    with refused(Code.INVALID_ARGUMENT, "Batching Run() must have at least one input tensor"):
+        server.predict("counter", {}, signature="get_counter")
+
+
 def test_batches_are_padded_to_an_allowed_size(batched):
     server = batched(parameters(8, FOREVER // 1000, more="allowed_batch_sizes: 4 allowed_batch_sizes: 8"))
     assert list(numbers(lookup(server, 1, 2, 3), "value")) == [10, 20, 30]

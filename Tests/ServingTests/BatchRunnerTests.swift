@@ -85,6 +85,7 @@ private final class Bench {
   let slot: Slot
   let loop: EventLoop
   let metrics = Metrics()
+  let tracer = Tracer()
   private var runner: BatchRunner
   private var frame = Frame()
 
@@ -93,7 +94,7 @@ private final class Bench {
     change(&parameters)
     slot = Slot(modelName: "m", version: 1, model: model, batching: parameters)
     loop = try EventLoop()
-    runner = BatchRunner(ServingOptions(), BatchMeters(metrics, threadPoolName: "pool"), Tracer())
+    runner = BatchRunner(ServingOptions(), BatchMeters(metrics, threadPoolName: "pool"), tracer)
   }
 
   func asked(_ tensors: Tensor...) -> Asked { Asked(slot, loop, tensors) }
@@ -238,6 +239,19 @@ private func floats(_ shape: Shape, _ values: Float...) -> Tensor { Tensor(.floa
     for task in tasks { task.isCancelled = true }
     try bench.run([tasks[0]])
     #expect(bench.runs == 1)
+  }
+
+  @Test func `a profile shows a batch as one, with its ops`() throws {
+    let bench = try Bench(.doubling())
+    #expect(bench.tracer.start())
+    try bench.run([bench.asked([1]), bench.asked([2, 3])])
+    let trace = try #require(bench.tracer.stop())
+    let events = trace.lines.flatMap(\.events.events)
+    let batch = try #require(events.first { $0.name == .request("batch m") })
+    #expect(batch.details?.rows == 3)
+    #expect(batch.details?.status == "OK")
+    let op = try #require(events.first { $0.name == .op(node: "y", op: "TestDouble") })
+    #expect(op.start >= batch.start && op.end <= batch.end)
   }
 
   @Test func `outputs that have no rows, or others, fail everybody`() throws {

@@ -63,10 +63,10 @@ struct BatchedAnswer: Sendable {
 
   /// Sends answers and counts their requests, with one message to each loop.
   static func deliver(_ answers: [BatchedAnswer]) {
-    var rest = answers[...]
-    while let first = rest.first {
-      let loop = first.loop
-      let (own, others) = rest.allSatisfy { $0.loop === loop } ? (Array(rest), []) : (rest.filter { $0.loop === loop }, rest.filter { $0.loop !== loop })
+    var rest = answers
+    while let loop = rest.first?.loop {
+      let own = rest.filter { $0.loop === loop }
+      rest.removeAll { $0.loop === loop }
       loop.enqueue {
         let meters = LoopState.of(loop).meters
         for answer in own {
@@ -75,7 +75,6 @@ struct BatchedAnswer: Sendable {
           meters.ended(&trail, answer.code, answer.labels)
         }
       }
-      rest = others[...]
     }
   }
 }
