@@ -411,14 +411,19 @@ private final class Flag: Sendable {
       var limit = rlimit(rlim_cur: 256, rlim_max: 256)
       _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
       var taken: [Int32] = []
-      while case let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0), fd >= 0 { taken.append(fd) }
-      close(taken.removeLast())
-      // The last descriptor is the peer's; the server has none to accept with.
-      let peer = try ScriptedPeer(port: server.ports[0])
+      var peer: ScriptedPeer
+      repeat {
+        while case let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0), fd >= 0 { taken.append(fd) }
+        close(taken.removeLast())
+        // The last descriptor is the peer's; the server has none to accept with, unless something else in the process has
+        // closed one since. Then the next peer will find it taken.
+        peer = try ScriptedPeer(port: server.ports[0])
+        // Not Task.sleep: its timers need descriptors, too.
+        while server.acceptPauseCount < 2, server.connectionCount == 0 { usleep(10_000) }
+        if server.connectionCount > 0 { peer.close() }
+      } while server.acceptPauseCount < 2
       peer.open()
       peer.send(Frame(Frame.headers, flags: 5, stream: 1, ScriptedPeer.block(ScriptedPeer.request("/"))))
-      // Not Task.sleep: its timers need descriptors, too.
-      while server.acceptPauseCount < 2 { usleep(10_000) }
       for fd in taken { close(fd) }
       let answer = try peer.answer(on: 1)
       // Pauses, not a spin.
