@@ -70,6 +70,7 @@ final class RequestMeters {
 
   private let board: RequestBoard
   private let arena: MeterBlock
+  private let words = Words()
   /// Blocks of slots. Open addressing, at most half full; a power of two of places.
   private var table: [Entry?] = .init(repeating: nil, count: 64)
   private var used = 0
@@ -136,29 +137,43 @@ final class RequestMeters {
     board.total(RequestLabels(model: labels.model, origin: labels.origin)).absorb(own)
   }
 
-  private func count(_ trail: RequestTrail, _ code: Status.Code, in block: MeterBlock) {
-    block.add(at: RequestWords.codes + code.rawValue)
+  private func count(_ trail: borrowing RequestTrail, _ code: Status.Code, in block: MeterBlock) {
+    let words = words
+    block.add(at: words.codes + code.rawValue)
     if code == .ok {
-      block.record(trail.accounted.nanoseconds(since: trail.arrived), in: RequestWords.latencyLayout, at: RequestWords.latency)
+      block.record(trail.accounted.nanoseconds(since: trail.arrived), in: words.latencyLayout, at: words.latency)
     }
-    for stage in RequestStage.allCases {
+    for stage in 0..<RequestTrail.stageCount {
       // Stages that a request did not come to, or not through, say nothing.
-      let time = trail.stages[stage.rawValue]
-      if time > 0 { block.record(time, in: RequestWords.stageLayout, at: RequestWords.stage(stage)) }
+      let time = trail.stages[stage]
+      if time > 0 { block.record(time, in: words.stageLayout, at: words.stages + stage * words.stageWords) }
     }
     let run = trail.stages[RequestStage.compute.rawValue]
     if run > 0 {
-      block.record(run, in: RequestWords.latencyLayout, at: RequestWords.runtime)
-      if !trail.sharesRun { block.record(run, in: RequestWords.graphLayout, at: RequestWords.graph) }
+      block.record(run, in: words.latencyLayout, at: words.runtime)
+      if !trail.sharesRun { block.record(run, in: words.graphLayout, at: words.graph) }
     }
     // As in TensorFlow Serving, nothing else counts examples.
     if trail.origin.api == .multiInference, trail.rows > 0 {
       block.record(UInt64(trail.rows), in: RequestWords.exampleLayout, at: RequestWords.examples)
     }
-    if run > 0, code == .cancelled || code == .deadlineExceeded {
+    if code == .cancelled || code == .deadlineExceeded {
       block.add(at: RequestWords.wasted)
       block.add(run, at: RequestWords.wastedTime)
     }
+  }
+
+  /// What `count` needs of `RequestWords`, at hand: each of those is asked for behind a check that it has been made.
+  private final class Words {
+    let codes = RequestWords.codes
+    let latency = RequestWords.latency
+    let runtime = RequestWords.runtime
+    let graph = RequestWords.graph
+    let stages = RequestWords.stages
+    let stageWords = RequestWords.stageLayout.wordCount
+    let latencyLayout = RequestWords.latencyLayout
+    let graphLayout = RequestWords.graphLayout
+    let stageLayout = RequestWords.stageLayout
   }
 
   // MARK: Blocks

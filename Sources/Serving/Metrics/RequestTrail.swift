@@ -61,6 +61,7 @@ enum RequestStage: Int, CaseIterable, Sendable {
 }
 
 struct RequestTrail: Sendable {
+  static let stageCount = 6
   let origin: RequestOrigin
   /// When it was whole.
   let arrived: MonotonicTime
