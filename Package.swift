@@ -173,7 +173,7 @@ let package = Package(
       swiftSettings: swift),
     // What the fuzzers call, once for libFuzzer and once for the corpus in MessagesTests.
     .target(
-      name: "FuzzEntries", dependencies: ["Messages", "Wire", "Records", "Tensors"], path: "Tests/Fuzz/Entries",
+      name: "FuzzEntries", dependencies: ["JSON", "Messages", "Wire", "Records", "Tensors"], path: "Tests/Fuzz/Entries",
       swiftSettings: swift),
     // An independent parser of the same messages, for MessagesTests: protobuf-c.
     .target(

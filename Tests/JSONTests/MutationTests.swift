@@ -1,3 +1,5 @@
+import Foundation
+import FuzzEntries
 @testable import JSON
 import Tensors
 import TestThreads
@@ -85,6 +87,20 @@ extension RawSpan {
       MutationTests.mutate(&text, &random)
       for inputs in MutationTests.inputs { _ = try? parse(text, inputs) }
       _ = try? ExamplesBody(text.rawSpan)
+    }
+  }
+
+  @Test(arguments: [FuzzEntry.predictBody, .examplesBody])
+  func `damaged bodies of the fuzzers' corpus are refused or read, and answers are requests again`(entry: FuzzEntry) throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../Fuzz/Corpus/\(entry.rawValue)")
+    var random = Random(state: 4711)
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil).sorted(by: { $0.path < $1.path }) {
+      let seed = [UInt8](try Data(contentsOf: file))
+      for _ in 0..<40 {
+        var text = seed
+        MutationTests.mutate(&text, &random)
+        entry(text.rawSpan)
+      }
     }
   }
 

@@ -18,11 +18,21 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case multiInferenceRequest = "MultiInferenceRequest"
   case sessionRunRequest = "SessionRunRequest"
   case predictionLog = "PredictionLog"
+  case predictBody = "PredictBody"
+  case examplesBody = "ExamplesBody"
 
   /// A number made of everything that was read, so that nothing is read for nothing.
   @discardableResult
   public func callAsFunction(_ bytes: RawSpan) -> Int {
-    if self == .records { return readRecords(bytes) }
+    switch self {
+    case .records: return readRecords(bytes)
+    case .predictBody: return readPredictBody(bytes)
+    case .examplesBody: return readExamplesBody(bytes)
+    default: return readMessage(bytes)
+    }
+  }
+
+  private func readMessage(_ bytes: RawSpan) -> Int {
     do throws(WireError) {
       let message = try WireMessage(bytes)
       switch self {
@@ -31,7 +41,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .savedModel: return try readSavedModel(message)
       case .example: return try readExample(message)
       case .bundle: return try readBundle(message)
-      case .records: return 0
+      case .records, .predictBody, .examplesBody: return 0
       case .classificationRequest: return try readClassify(message)
       case .multiInferenceRequest: return try readMultiInference(message)
       case .sessionRunRequest: return try readSessionRun(message)
