@@ -25,6 +25,11 @@ let package = Package(
       name: "example-bench",
       dependencies: [.product(name: "MartletEngine", package: "martlet"), .product(name: "MartletWire", package: "martlet")],
       swiftSettings: swift),
+    // A REST body to a tensor and back, beside RapidJSON.
+    .executableTarget(
+      name: "json-bench",
+      dependencies: [.product(name: "MartletJSON", package: "martlet"), .product(name: "MartletWire", package: "martlet")],
+      swiftSettings: swift),
     // Answers every Predict with a constant: the floor under everything else.
     .executableTarget(
       name: "noop-server", dependencies: [.product(name: "MartletTransport", package: "martlet")], swiftSettings: swift),
