@@ -1,6 +1,7 @@
 // Writing JSON as TensorFlow Serving writes it: members on lines of their own, four spaces deeper each time; arrays of numbers
 // on one line. Numbers are printed with as few digits as tell them from their neighbours, and with a point or an exponent
 // if they are floats: a reader that tells types by their looks gets the same type for all of a list.
+internal import CKernels
 internal import Glibc
 public import Tensors
 
@@ -38,8 +39,29 @@ public struct JSONText {
     return text.bytes
   }
 
-  mutating func put(_ value: Float) {
-    if value.isFinite { bytes.append(number: value) } else { putSpecial(isNaN: value.isNaN, isNegative: value < 0) }
+  mutating func put(_ value: Float) { unsafe withUnsafeBytes(of: value) { unsafe put(floats: $0, row: 1) } }
+
+  /// Floats written at once, on the stack.
+  private static let floatsAtOnce = 256
+
+  /// Puts floats with a comma between each two, and brackets as well between rows of so many; none before the first and none
+  /// behind the last.
+  private mutating func put(floats: UnsafeRawBufferPointer, row: Int) {
+    let count = floats.count / 4
+    let atOnce = min(count, JSONText.floatsAtOnce), isStrict = isStrict
+    let capacity = atOnce * Int(CK_JSON_FLOAT_BYTES) + Int(CK_JSON_FLOAT_SLACK)
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { room in
+      // Without floats there is nowhere to read from.
+      guard let source = floats.baseAddress, let target = room.baseAddress else { return }
+      var first = 0
+      while first < count {
+        let next = min(count, first + atOnce)
+        var written = unsafe ck_json_print_floats(source + first * 4, next - first, first % row, row, isStrict, target)
+        if next == count { written -= count % row == 0 ? 4 : 2 }
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: target, count: written))
+        first = next
+      }
+    }
   }
 
   mutating func put(_ value: Double) {
@@ -77,7 +99,10 @@ public struct JSONText {
     precondition(elements.lowerBound >= 0 && elements.upperBound <= view.shape.count)
     // Each loop reads elements that are there, of the size of their type.
     switch view.dtype {
-    case .float: each(elements) { unsafe $0.put(view.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: $1 * 4, as: Float.self)) }
+    case .float:
+      unsafe view.bytes.withUnsafeBytes {
+        unsafe put(floats: UnsafeRawBufferPointer(rebasing: $0[elements.lowerBound * 4..<elements.upperBound * 4]), row: elements.count)
+      }
     case .double: each(elements) { unsafe $0.put(view.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: $1 * 8, as: Double.self)) }
     case .half:
       each(elements) {
@@ -149,7 +174,15 @@ public struct JSONText {
     }
     bytes.append(UInt8(ascii: "["))
     let extent = view.shape[dimension]
-    if dimension == view.shape.rank - 1 {
+    if dimension == view.shape.rank - 2, view.dtype == .float, case let row = view.shape[dimension + 1], extent * row > 0 {
+      // Short rows are many.
+      precondition(first >= 0 && first + extent * row <= view.shape.count)
+      put("[")
+      unsafe view.bytes.withUnsafeBytes {
+        unsafe put(floats: UnsafeRawBufferPointer(rebasing: $0[first * 4..<(first + extent * row) * 4]), row: row)
+      }
+      put("]")
+    } else if dimension == view.shape.rank - 1 {
       put(view, elements: first..<first + extent, asBytes: asBytes, indent: indent)
     } else {
       let size = view.shape.count(from: dimension + 1)
@@ -188,11 +221,6 @@ extension Array where Element == UInt8 {
 
   /// A finite number: Swift prints the shortest text that reads back as the same.
   mutating func append(number value: Double) {
-    var text = value.description
-    text.withUTF8 { unsafe append(contentsOf: $0) }
-  }
-
-  mutating func append(number value: Float) {
     var text = value.description
     text.withUTF8 { unsafe append(contentsOf: $0) }
   }

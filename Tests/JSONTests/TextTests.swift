@@ -20,6 +20,37 @@ private func refusal(_ format: PredictBody.Format, _ outputs: [(String, Tensor)]
 }
 
 @Suite struct TextTests {
+  @Test func `floats are the shortest text, as Swift describes them`() {
+    var random = Random(state: 2024)
+    // Around where the looks change, at the ends, and where a neighbour is nearer on one side.
+    var patterns: [UInt32] = [0, 1, 2, 0x7fffff, 0x800000, 0x7f7fffff, Float(1e-4).bitPattern, Float(0x1p24).bitPattern, Float(1).bitPattern]
+    for exponent in 1..<255 as Range<UInt32> { patterns += [exponent << 23, exponent << 23 | 1, exponent << 23 | 0x7fffff] }
+    for number in 0..<2000 { patterns += [Float(number).bitPattern, Float(Double(number) / 1000).bitPattern] }
+    for pattern in patterns { patterns += [pattern &+ 1, pattern &- 1] }
+    for _ in 0..<40_000 { patterns.append(UInt32(truncatingIfNeeded: random.next())) }
+    for pattern in patterns { patterns.append(pattern ^ 0x8000_0000) }
+    let values = patterns.map { Float(bitPattern: $0) }.filter(\.isFinite)
+    // In rows of any length: what is written at once does not show.
+    var at = 0
+    while at < values.count {
+      let row = Int.random(in: 1...9, using: &random), rows = Int.random(in: 1...100, using: &random)
+      let part = Array(values[at..<min(values.count, at + row * rows)])
+      at += part.count
+      let shape: Shape = part.count == row * rows ? [rows, row] : [part.count]
+      var text = JSONText()
+      unsafe part.withUnsafeBytes {
+        text.put(TensorView(dtype: .float, shape: shape, bytes: unsafe $0.bytes), from: 0, first: 0, asBytes: false, indent: 0)
+      }
+      let isMatrix = shape.rank == 2, width = isMatrix ? row : part.count
+      let lists: [String] = stride(from: 0, to: part.count, by: width).map { start in
+        let texts: [String] = part[start..<start + width].map(\.description)
+        return "[" + texts.joined(separator: ", ") + "]"
+      }
+      let expected = isMatrix ? "[" + lists.joined(separator: ", ") + "]" : lists[0]
+      #expect(String(decoding: text.bytes, as: UTF8.self) == expected)
+    }
+  }
+
   @Test func `rows of one output are bare, on a line each way TensorFlow Serving does`() throws {
     let tensor = Tensor(.int32, shape: [2, 3, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2] as [Int32])
     #expect(try text(.row, [("x", tensor)]) == "{\n    \"predictions\": [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 0], [1, 2]]\n    ]\n}")

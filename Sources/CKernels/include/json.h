@@ -70,3 +70,14 @@ struct ck_json_number ck_json_scan(const uint8_t *_Nonnull text, size_t count);
 /// The nearest double or float of a number that `ck_json_scan` found valid; infinite when it is too large.
 double ck_json_double(const uint8_t *_Nonnull text, size_t count);
 float ck_json_float(const uint8_t *_Nonnull text, size_t count);
+
+/// The most bytes that a float takes with what stands behind it, and the bytes behind the last that may be written over.
+#define CK_JSON_FLOAT_BYTES 20
+#define CK_JSON_FLOAT_SLACK 32
+
+/// Writes floats, each with as few digits as tell it from its neighbours, and with a point or an exponent, and behind each a
+/// comma and a blank, or behind the last of a row `], [`. The first stands at `column` of its row. NaN and the infinities are
+/// bare tokens, or in quotation marks if `is_strict`. `values` need not be aligned; `out` has room for
+/// `count * CK_JSON_FLOAT_BYTES + CK_JSON_FLOAT_SLACK`. Returns the bytes written.
+size_t ck_json_print_floats(
+    const void *_Nonnull values, size_t count, size_t column, size_t row, bool is_strict, uint8_t *_Nonnull out);
