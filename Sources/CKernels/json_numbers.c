@@ -965,9 +965,42 @@ INLINE struct digits_of_8 scientific16x8(
   return d;
 }
 
+/// Eight numbers of at most 16 bytes, if the exponents of all look as C prints them: a mark, a sign, two digits. Else they are
+/// wrong. `heads` are the lengths of what stands before.
+INLINE struct digits_of_8 exponential16x8(
+    const uint8_t *origin, const uint32_t *ends, __m256i heads, __m512i *powers) {
+  __m512i low = four16(origin, ends), high = four16(origin, ends + 4);
+  __m512i tails = _mm512_permutex2var_epi32(
+      low, _mm512_castsi256_si512(_mm256_setr_epi32(3, 7, 11, 15, 19, 23, 27, 31)), high);
+  tails = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(tails));
+  // An e of either case and what stands behind it, by its code.
+  __m512i marks = _mm512_or_si512(_mm512_and_si512(tails, _mm512_set1_epi64(0xffff)), _mm512_set1_epi64(0x20));
+  __mmask8 down = _mm512_cmpeq_epi64_mask(marks, _mm512_set1_epi64('-' << 8 | 'e'));
+  __mmask8 up = _mm512_cmpeq_epi64_mask(marks, _mm512_set1_epi64('+' << 8 | 'e'));
+  __m512i digits = _mm512_xor_si512(_mm512_srli_epi64(tails, 16), _mm512_set1_epi64('0' << 8 | '0'));
+  __m512i power = _mm512_maddubs_epi16(digits, _mm512_set1_epi64(1 << 8 | 10));
+  *powers = _mm512_mask_sub_epi64(power, down, _mm512_setzero_si512(), power);
+  struct marks a, b;
+  low = digits16x4(_mm512_bslli_epi128(low, 4), _mm256_castsi256_si128(heads), &a);
+  high = digits16x4(_mm512_bslli_epi128(high, 4), _mm256_extracti128_si256(heads, 1), &b);
+  struct digits_of_8 d = joined16(low, high, a, b);
+  d.wrong |= ((up | down) != 0xff) | (_mm512_cmpgt_epu8_mask(digits, _mm512_set1_epi8(9)) != 0);
+  return d;
+}
+
+/// The powers of ten that numbers near each other have: this many of the table from a window on, which a permutation finds
+/// sooner than gathering.
+#define NEAR_COUNT (NEAR_HIGHEST - NEAR_LOWEST + 1)
+#define WINDOW 16
+
+INLINE __m512d in_window(const double *table, uint32_t window, __m512i place) {
+  return _mm512_permutex2var_pd(_mm512_loadu_pd(table + window), place, _mm512_loadu_pd(table + window + 8));
+}
+
 /// Stores eight; false when one of them must be looked at by itself.
 INLINE bool keep8(
-    struct digits_of_8 d, __m512i powers, bool is_scientific, int width, enum ck_json_type type, void *out, size_t i) {
+    struct digits_of_8 d, __m512i powers, uint32_t *window, bool is_scientific, int width, enum ck_json_type type, void *out,
+    size_t i) {
   uint64_t wrong = d.wrong;
   if (type == CK_JSON_F32 || type == CK_JSON_F64) {
     __m512d head, tail = _mm512_setzero_pd();
@@ -975,8 +1008,17 @@ INLINE bool keep8(
       __m512i exponent = _mm512_sub_epi64(powers, _mm512_add_epi64(d.fraction, _mm512_set1_epi64(NEAR_LOWEST)));
       wrong |= _mm512_cmpgt_epu64_mask(exponent, _mm512_set1_epi64(NEAR_HIGHEST - NEAR_LOWEST));
       if (UNLIKELY(wrong)) return false;
-      head = _mm512_i64gather_pd(exponent, near_head, 8);
-      if (type == CK_JSON_F64) tail = _mm512_i64gather_pd(exponent, near_tail, 8);
+      __m512i place = _mm512_sub_epi64(exponent, _mm512_set1_epi64(*window));
+      if (LIKELY(_mm512_cmpgt_epu64_mask(place, _mm512_set1_epi64(WINDOW - 1)) == 0)) {
+        head = in_window(near_head, *window, place);
+        if (type == CK_JSON_F64) tail = in_window(near_tail, *window, place);
+      } else {
+        head = _mm512_i64gather_pd(exponent, near_head, 8);
+        if (type == CK_JSON_F64) tail = _mm512_i64gather_pd(exponent, near_tail, 8);
+        // The first of these numbers goes to the middle of the window.
+        int64_t low = _mm_cvtsi128_si64(_mm512_castsi512_si128(exponent)) - WINDOW / 2;
+        *window = low < 0 ? 0 : low > NEAR_COUNT - WINDOW ? NEAR_COUNT - WINDOW : (uint32_t)low;
+      }
     } else {
       // Powers from 1e0 down, as many as there can be digits behind the point; their order in the table is the other one.
       const double *heads = near_head - NEAR_LOWEST, *tails = near_tail - NEAR_LOWEST;
@@ -1171,6 +1213,7 @@ INLINE size_t by_eights(struct ck_json_run *run, enum ck_json_type type, bool is
   size_t found = 0, next = 0, i = 0, blocks = 4;
   uint64_t inside = 0;
   enum look look = FRACTION;
+  uint32_t window = 0;
   const uint8_t *behind = NULL;
   while (i < capacity) {
     if (found - next < 8) {
@@ -1196,19 +1239,25 @@ INLINE size_t by_eights(struct ck_json_run *run, enum ck_json_type type, bool is
       // No number at all has a length of zero or less than that.
       __m256i over = _mm256_sub_epi32(lengths, _mm256_set1_epi32(1));
       if (look == SCIENTIFIC) {
+        __m512i powers;
         if (LIKELY(_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(15)) == 0)) {
-          __m512i powers;
-          struct digits_of_8 d = scientific16x8(origin, e, lengths, &powers);
-          is_kept = keep8(d, powers, true, 16, type, out, i);
+          // At least a digit before the exponent.
+          __m256i heads = _mm256_sub_epi32(lengths, _mm256_set1_epi32(4));
+          if (LIKELY(_mm256_cmpgt_epu32_mask(_mm256_sub_epi32(heads, _mm256_set1_epi32(1)), _mm256_set1_epi32(11)) == 0))
+            is_kept = keep8(exponential16x8(origin, e, heads, &powers), powers, &window, true, 16, type, out, i);
+          if (UNLIKELY(!is_kept)) {
+            struct digits_of_8 d = scientific16x8(origin, e, lengths, &powers);
+            is_kept = keep8(d, powers, &window, true, 16, type, out, i);
+          }
         }
       } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(7)) == 0) {
-        is_kept = keep8(digits8x8(origin, e, lengths), _mm512_setzero_si512(), false, 8, type, out, i);
+        is_kept = keep8(digits8x8(origin, e, lengths), _mm512_setzero_si512(), &window, false, 8, type, out, i);
       } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(15)) == 0) {
-        is_kept = keep8(digits16x8(origin, e, lengths), _mm512_setzero_si512(), false, 16, type, out, i);
+        is_kept = keep8(digits16x8(origin, e, lengths), _mm512_setzero_si512(), &window, false, 16, type, out, i);
       } else if (_mm256_cmpgt_epu32_mask(over, _mm256_set1_epi32(31)) == 0) {
         is_kept = (type == CK_JSON_F32 && _mm256_cmpgt_epu32_mask(_mm256_set1_epi32(16), over) == 0 &&
                    keep8_long(origin, e, starts, out, i)) ||
-                  keep8(digits32x8(origin, e, lengths), _mm512_setzero_si512(), false, 32, type, out, i);
+                  keep8(digits32x8(origin, e, lengths), _mm512_setzero_si512(), &window, false, 32, type, out, i);
       }
       if (LIKELY(is_kept && same8(&columns, at, &gaps, is_wide, origin, e))) {
         behind = origin + e[7];
