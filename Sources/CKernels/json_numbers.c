@@ -1179,12 +1179,19 @@ INLINE bool same8(
     const uint32_t *ends) {
   uint64_t differences = 0;
   if (is_wide) {
-    __m512i patterns[2] = {_mm512_loadu_si512(gaps->gap), _mm512_loadu_si512(gaps->row_gap)};
-    uint64_t masks[2] = {~0ull >> ((64 - gaps->gap_count) & 63), ~0ull >> ((64 - gaps->row_gap_count) & 63)};
+    uint64_t mask = ~0ull >> ((64 - gaps->gap_count) & 63), row_mask = ~0ull >> ((64 - gaps->row_gap_count) & 63);
+    __m512i pattern = _mm512_loadu_si512(gaps->gap), row_pattern = _mm512_loadu_si512(gaps->row_gap);
+    // Half a line seldom reaches into the next one; a whole one nearly always does.
+    bool is_half = gaps->gap_count <= 32;
     for (int k = 0; k < 8; k++) {
-      size_t which = columns->is_row_gap[column + 1 + (size_t)k];
-      differences |=
-          _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(origin + ends[k]), patterns[which]) & masks[which];
+      const uint8_t *p = origin + ends[k];
+      if (columns->is_row_gap[column + 1 + (size_t)k])
+        differences |= _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(p), row_pattern) & row_mask;
+      else if (is_half)
+        differences |= _mm256_cmpneq_epi8_mask(
+            _mm256_loadu_si256((const __m256i *)p), _mm512_castsi512_si256(pattern)) & mask;
+      else
+        differences |= _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(p), pattern) & mask;
     }
   } else {
     __m512i other = _mm512_xor_si512(words8(origin, ends), _mm512_loadu_si512(columns->words + column + 1));

@@ -70,7 +70,9 @@ private func isNumeric(_ byte: UInt8) -> Bool { "0123456789.eE+-".utf8.contains(
     var random = Random(state: 5)
     for round in 0..<400 {
       let row = Int.random(in: 1...40, using: &random), rows = Int.random(in: 1...60, using: &random)
-      let style = Int.random(in: 0..<6, using: &random)
+      let style = Int.random(in: 0..<8, using: &random)
+      // Powers of ten near each other, and all over.
+      let reach = [2, 15, 45].randomElement(using: &random)!
       let (gap, rowGap) = [(",", "],["), (", ", "], ["), (",\n            ", "\n        ],\n        [\n            ")].randomElement(using: &random)!
       func number() -> String {
         let odd = Int.random(in: 0..<200, using: &random)
@@ -81,6 +83,10 @@ private func isNumeric(_ byte: UInt8) -> Bool { "0123456789.eE+-".utf8.contains(
         case 2: return "\(Float.random(in: -1...1, using: &random))"
         case 3: return "\(Double.random(in: 0...1, using: &random))"
         case 4: return String(format: "%.6e", Double.random(in: -1...1, using: &random))
+        case 5, 6:
+          let digits = Int.random(in: 0...(style == 5 ? 7 : 14), using: &random)
+          let value = Double.random(in: -1...1, using: &random) * pow(10, Double(Int.random(in: -reach...min(reach, 37), using: &random)))
+          return String(format: Bool.random(using: &random) ? "%.\(digits)e" : "%.\(digits)E", value)
         default: return "\(Double.random(in: -1e9...1e9, using: &random))"
         }
       }
