@@ -84,5 +84,6 @@ public struct KernelRegistry: Sendable {
     countingKernels,
     regexKernels,
     listKernels,
+    tensorArrayKernels,
   ])
 }

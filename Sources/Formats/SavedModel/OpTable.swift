@@ -124,11 +124,13 @@ extension OpDefinition {
     EmptyTensorList element_shape:$shape_type max_num_elements:int32 -> handle:variant
     EncodeBase64 input:string -> output:string
     EnsureShape input:$T -> output:$T
+    Enter data:$T -> output:$T
     Equal x:$T y:$T -> z:bool
     Erf x:$T -> y:$T
     Erfc x:$T -> y:$T
     Erfinv x:$T -> y:$T
     EuclideanNorm input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
+    Exit data:$T -> output:$T
     Exp x:$T -> y:$T
     ExpandDims input:$T dim:$Tdim -> output:$T Tdim=int32
     Expm1 x:$T -> y:$T
@@ -190,6 +192,7 @@ extension OpDefinition {
     LookupTableRemoveV2 table_handle:resource keys:$Tin ->
     LookupTableSize table_handle:string -> size:int64
     LookupTableSizeV2 table_handle:resource -> size:int64
+    LoopCond input:bool -> output:bool
     LowerBound sorted_inputs:$T values:$T -> output:$out_type out_type=int32
     MatMul a:$T b:$T -> product:$T
     MatrixBandPart input:$T num_lower:$Tindex num_upper:$Tindex -> band:$T Tindex=int64
@@ -206,6 +209,7 @@ extension OpDefinition {
     MaxPoolV2 input:$T ksize:int32 strides:int32 -> output:$T T=float
     Maximum x:$T y:$T -> z:$T
     Mean input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
+    Merge inputs:N*$T -> output:$T value_index:int32
     MergeV2Checkpoints checkpoint_prefixes:string destination_prefix:string ->
     Min input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
     Minimum x:$T y:$T -> z:$T
@@ -222,6 +226,7 @@ extension OpDefinition {
     Ndtri x:$T -> y:$T
     Neg x:$T -> y:$T
     NextAfter x1:$T x2:$T -> output:$T T=float
+    NextIteration data:$T -> output:$T
     NoOp ->
     NotEqual x:$T y:$T -> z:bool
     OneHot indices:$TI depth:int32 on_value:$T off_value:$T -> output:$T TI=int64
@@ -259,7 +264,12 @@ extension OpDefinition {
     RealDiv x:$T y:$T -> z:$T
     Reciprocal x:$T -> y:$T
     ReduceJoin inputs:string reduction_indices:int32 -> output:string
+    RefEnter data:$T -> output:$T
+    RefExit data:$T -> output:$T
     RefIdentity input:$T -> output:$T
+    RefMerge inputs:N*$T -> output:$T value_index:int32
+    RefNextIteration data:$T -> output:$T
+    RefSwitch data:$T pred:bool -> output_false:$T output_true:$T
     RegexFullMatch input:string pattern:string -> output:bool
     RegexReplace input:string pattern:string rewrite:string -> output:string
     Relu features:$T -> activations:$T
@@ -390,14 +400,33 @@ extension OpDefinition {
     Sub x:$T y:$T -> z:$T
     Substr input:string pos:$T len:$T -> output:string
     Sum input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
+    Switch data:$T pred:bool -> output_false:$T output_true:$T
     Tan x:$T -> y:$T
     Tanh x:$T -> y:$T
+    TensorArrayCloseV3 handle:resource ->
+    TensorArrayConcatV3 handle:resource flow_in:float -> value:$dtype lengths:int64
+    TensorArrayGatherV3 handle:resource indices:int32 flow_in:float -> value:$dtype
+    TensorArrayReadV3 handle:resource index:int32 flow_in:float -> value:$dtype
+    TensorArrayScatterV3 handle:resource indices:int32 value:$T flow_in:float -> flow_out:float
+    TensorArraySizeV3 handle:resource flow_in:float -> size:int32
+    TensorArraySplitV3 handle:resource value:$T lengths:int64 flow_in:float -> flow_out:float
+    TensorArrayV3 size:int32 -> handle:resource flow:float
+    TensorArrayWriteV3 handle:resource index:int32 value:$T flow_in:float -> flow_out:float
+    TensorListConcatV2 input_handle:variant element_shape:$shape_type leading_dims:int64 -> tensor:$element_dtype lengths:int64
+    TensorListElementShape input_handle:variant -> element_shape:$shape_type
     TensorListFromTensor tensor:$element_dtype element_shape:$shape_type -> output_handle:variant
+    TensorListGather input_handle:variant indices:int32 element_shape:int32 -> values:$element_dtype
     TensorListGetItem input_handle:variant index:int32 element_shape:$Tshape -> item:$element_dtype Tshape=int32
     TensorListLength input_handle:variant -> length:int32
+    TensorListPopBack input_handle:variant element_shape:int32 -> output_handle:variant tensor:$element_dtype
     TensorListPushBack input_handle:variant tensor:$element_dtype -> output_handle:variant
     TensorListReserve element_shape:$shape_type num_elements:int32 -> handle:variant
+    TensorListResize input_handle:variant size:int32 -> output_handle:variant
+    TensorListScatter tensor:$element_dtype indices:int32 element_shape:$shape_type -> output_handle:variant
+    TensorListScatterIntoExistingList input_handle:variant tensor:$element_dtype indices:int32 -> output_handle:variant
+    TensorListScatterV2 tensor:$element_dtype indices:int32 element_shape:$shape_type num_elements:int32 -> output_handle:variant
     TensorListSetItem input_handle:variant index:int32 item:$element_dtype -> output_handle:variant
+    TensorListSplit tensor:$element_dtype element_shape:$shape_type lengths:int64 -> output_handle:variant
     TensorListStack input_handle:variant element_shape:int32 -> tensor:$element_dtype
     TensorScatterAdd tensor:$T indices:$Tindices updates:$T -> output:$T
     TensorScatterMax tensor:$T indices:$Tindices updates:$T -> output:$T

@@ -8,10 +8,14 @@ import Testing
     _ nodes: [(name: String, op: String, inputs: [String], attributes: [String: Attribute])], _ fetch: String
   ) throws -> Tensor {
     let index = Dictionary(uniqueKeysWithValues: nodes.enumerated().map { ($1.name, $0) })
+    func endpoint(_ name: String) -> Endpoint {
+      let parts = name.split(separator: ":")
+      return Endpoint(node: index[String(parts[0])]!, output: parts.count > 1 ? Int(parts[1])! : 0)
+    }
     let session = Session(
       Graph(
         nodes: nodes.map { node in
-          Node(name: node.name, op: node.op, inputs: node.inputs.map { Endpoint(node: index[$0]!) }, attributes: node.attributes)
+          Node(name: node.name, op: node.op, inputs: node.inputs.map(endpoint), attributes: node.attributes)
         }))
     return try session.run(.init(feeds: [], fetches: [session.endpoint(fetch)!]))[0]
   }
@@ -69,5 +73,47 @@ import Testing
       try run(nodes, "item")
     }
     #expect(throws: GraphError(.failed, "Input handle is not a list\n\t [[{{node wrong}}]]")) { try run(nodes, "wrong") }
+  }
+
+  @Test func `lists are gathered, scattered to, split and concatenated`() throws {
+    let nodes = [
+      const("x", Tensor(.float, shape: [4, 1], [Float(1), 2, 3, 4])), const("lengths", Tensor(.int64, shape: [2], [Int64(2), 2])),
+      const("unlike", Tensor(.int64, shape: [2], [Int64(1), 3])), const("short", Tensor(.int64, shape: [2], [Int64(1), 1])),
+      const("new", Tensor(.float, shape: [1, 2, 1], [Float(8), 9])), int("shape", -1, 1), int("zero", 0), int("picks", 1, 1, 0), int("far", 2), int("leading"),
+      ("list", "TensorListSplit", ["x", "shape", "lengths"], floats),
+      ("changed", "TensorListScatterIntoExistingList", ["list", "new", "zero"], floats),
+      ("picked", "TensorListGather", ["changed", "picks", "shape"], floats),
+      ("whole", "TensorListConcatV2", ["changed", "shape", "leading"], floats),
+      ("old", "TensorListConcatV2", ["list", "shape", "leading"], floats),
+      ("beyond", "TensorListGather", ["list", "far", "shape"], floats),
+      ("into", "TensorListScatterIntoExistingList", ["list", "new", "far"], floats),
+      ("odd", "TensorListSplit", ["x", "shape", "unlike"], floats), ("part", "TensorListSplit", ["x", "shape", "short"], floats),
+    ]
+    #expect(try run(nodes, "picked").array(of: Float.self) == [3, 4, 3, 4, 8, 9])
+    #expect(try run(nodes, "picked").shape == [3, 2, 1])
+    #expect(try run(nodes, "whole").array(of: Float.self) == [8, 9, 3, 4])
+    #expect(try run(nodes, "old").array(of: Float.self) == [1, 2, 3, 4])
+    #expect(try run(nodes, "old:1").array(of: Int64.self) == [2, 2])
+    for refused in ["beyond", "into", "odd", "part"] { #expect(throws: GraphError.self) { try run(nodes, refused) } }
+  }
+
+  @Test func `a tensor array grows if it says so, and refuses what it does not hold`() throws {
+    func array(_ grows: Bool) -> [(name: String, op: String, inputs: [String], attributes: [String: Attribute])] {
+      [
+        scalar("two", 2), scalar("three", 3), const("x", Tensor(.float, shape: [1], [Float(5)])),
+        ("array", "TensorArrayV3", ["two"], ["dtype": .type(.float), "dynamic_size": .bool(grows)]),
+        ("flow", "Identity", ["array:1"], [:]),
+        ("written", "TensorArrayWriteV3", ["array", "three", "x", "flow"], [:]),
+        ("read", "TensorArrayReadV3", ["array", "three", "written"], ["dtype": .type(.float)]),
+        ("unset", "TensorArrayReadV3", ["array", "two", "flow"], ["dtype": .type(.float)]),
+        ("size", "TensorArraySizeV3", ["array", "written"], [:]),
+      ]
+    }
+    #expect(try run(array(true), "read").array(of: Float.self) == [5])
+    #expect(try run(array(true), "size").array(of: Int32.self) == [4])
+    let fixed = #expect(throws: GraphError.self) { try run(array(false), "read") }
+    #expect(fixed?.message.contains("Tried to write to index 3 but array is not resizeable and size is: 2") == true)
+    let unset = #expect(throws: GraphError.self) { try run(array(true), "unset") }
+    #expect(unset?.message.contains("Tried to read from index 2 but array size is: 2") == true)
   }
 }
