@@ -21,6 +21,11 @@ let controlKernels: [KernelDefinition] = [
       }
     }
   },
+  branching("Switch"), branching("RefSwitch"), merging("Merge"), merging("RefMerge"),
+  identity(Node.gate), kernel(Node.dead) { frame throws(RunError) in frame.kill(0) },
+  KernelDefinition("Exit") { node throws(GraphError) in
+    throw node.unsupported("no loop as TensorFlow writes them, \((try? node.string("reason")) ?? "for it has no Enter")")
+  },
   conditional("If", .writes), conditional("StatelessIf", .none),
   loop("While", .writes), loop("StatelessWhile", .none),
   caseOf("Case", .writes), caseOf("StatelessCase", .none),
@@ -28,6 +33,32 @@ let controlKernels: [KernelDefinition] = [
 
 private func identity(_ op: String) -> KernelDefinition {
   KernelDefinition(op) { _ throws(GraphError) in { frame throws(RunError) in frame.forward(0, to: 0) } }
+}
+
+/// The one output the predicate chooses is the input, the other is dead.
+private func branching(_ op: String) -> KernelDefinition {
+  kernel(op) { frame throws(RunError) in
+    let predicate = frame.input(1)
+    guard predicate.dtype == .bool, predicate.shape.rank == 0 else {
+      throw .invalidArgument("The second input must be a scalar, but it has shape \(predicate.shape)")
+    }
+    let branch = predicate.isTrue ? 1 : 0
+    frame.forward(0, to: branch)
+    frame.kill(1 - branch)
+  }
+}
+
+/// The input that is alive, and which one that is.
+private func merging(_ op: String) -> KernelDefinition {
+  kernel(op) { frame throws(RunError) in
+    guard let alive = (0..<frame.inputCount).first(where: { !frame.input($0).isDead }) else { return }
+    frame.forward(alive, to: 0)
+    if frame.outputCount > 1 {
+      var index = try frame.output(1, .int32, [])
+      var element = index.mutableSpan(of: Int32.self)
+      element[0] = Int32(alive)
+    }
+  }
 }
 
 extension Value {

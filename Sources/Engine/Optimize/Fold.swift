@@ -21,6 +21,15 @@ extension Subgraph {
       moved[endpoint.node][endpoint.output] ?? Endpoint(node: position[endpoint.node], output: endpoint.output)
     }
     let references = variableNames()
+    // The branches each node of the result stands in; for none when there is no branch.
+    let hasBranches = nodes.contains(where: \.kills)
+    var guards: [Set<Guard>] = []
+    var dead: Endpoint?
+    func place(_ node: Node) -> Endpoint {
+      guards.append(hasBranches ? result.guards(of: node, guards) : [])
+      result.append(node)
+      return Endpoint(node: result.count - 1)
+    }
     var frame = Frame()
     for (i, old) in nodes.enumerated() {
       var node = old
@@ -30,6 +39,14 @@ extension Subgraph {
         moved[i][0] = node.inputs[0]
         continue
       }
+      if hasBranches, let settled = result.settled(node, outputCount: counts[i], guards) {
+        for (output, tensor) in settled.enumerated() {
+          if tensor == nil, dead == nil { dead = place(Node(name: "dead branch", op: Node.dead)) }
+          moved[i][output] = tensor ?? dead
+        }
+        continue
+      }
+      if hasBranches { node = result.readingConstants(node, guards) }
       let constants = node.inputs.map { input in
         result[input.node].op == "Const" && input.output == 0 ? result[input.node].constant : nil
       }
@@ -38,14 +55,12 @@ extension Subgraph {
         let values = try fold(node, definition, constants.map { $0! }, counts[i], session, &frame)
       {
         for (output, value) in values.enumerated() {
-          moved[i][output] = Endpoint(node: result.count)
-          result.append(
+          moved[i][output] = place(
             Node(name: output == 0 ? node.name : "\(node.name):\(output)", op: "Const", attributes: ["value": .tensor(value)]))
         }
         continue
       }
-      position[i] = result.count
-      result.append(node)
+      position[i] = place(node).node
     }
     var folded = Subgraph(
       nodes: result, inputs: inputs.map { position[$0] }, outputs: outputs.map(real),

@@ -9,7 +9,7 @@ extension Subgraph {
       switch node.op {
       case "VarHandleOp", "VariableV2", "Variable":
         names[i] = node.variableName
-      case "Identity", "RefIdentity":
+      case "Identity", "RefIdentity", "Switch", "RefSwitch", Node.gate:
         if let first = node.inputs.first { names[i] = names[first.node] }
       case _ where Subgraph.referenceOps.contains(node.op):
         if case .string(let bytes)? = node.attributes[Node.variable] { names[i] = String(decoding: bytes, as: UTF8.self) }
@@ -68,7 +68,9 @@ extension Subgraph {
 
   private func variableName(of start: Int) -> String? {
     var node = nodes[start]
-    while node.op == "Identity" || node.op == "RefIdentity", let first = node.inputs.first { node = nodes[first.node] }
+    while ["Identity", "RefIdentity", "Switch", "RefSwitch", Node.gate].contains(node.op), let first = node.inputs.first {
+      node = nodes[first.node]
+    }
     if case .string(let bytes)? = node.attributes[Node.variable] { return String(decoding: bytes, as: UTF8.self) }
     return node.op == "VariableV2" || node.op == "Variable" ? node.variableName : nil
   }
@@ -90,6 +92,7 @@ extension Subgraph {
       guard let name, !written.contains(name) else { return nil }
       return resources.variable(name).variable.tensor
     }
+    let mayDie = mayDie
     var result: [Node] = []
     var position: [Int] = []
     for (i, old) in nodes.enumerated() {
@@ -97,7 +100,14 @@ extension Subgraph {
       node.inputs = old.inputs.map { Endpoint(node: position[$0.node], output: $0.output) }
       switch old.op {
       case "ReadVariableOp":
-        if let first = old.inputs.first, let tensor = value(names[first.node]) { node.becomeConstant(tensor) }
+        guard let first = old.inputs.first, let tensor = value(names[first.node]) else { break }
+        // In a branch the handle tells whether the branch is taken.
+        let handle = node.inputs[0]
+        node.becomeConstant(tensor)
+        if mayDie[first.node] {
+          result.append(node)
+          node = Node(name: node.name, op: Node.gate, inputs: [Endpoint(node: result.count - 1), handle])
+        }
       case "VariableV2", "Variable":
         if let tensor = value(names[i]) { node.becomeConstant(tensor) }
       case "ResourceGather":

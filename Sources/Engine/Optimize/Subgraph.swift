@@ -101,6 +101,13 @@ struct Subgraph: Sendable {
     return counts
   }
 
+  /// For each node, whether it may be left out of a run because an input is dead.
+  var mayDie: [Bool] {
+    var result: [Bool] = []
+    for node in nodes { result.append(node.kills || node.inputs.contains { result[$0.node] }) }
+    return result
+  }
+
   static func isCall(_ op: String) -> Bool { op == "PartitionedCall" || op == "StatefulPartitionedCall" }
 }
 
@@ -128,7 +135,7 @@ func runningOrder(of nodes: [Node], from roots: [Int]) throws(GraphError) -> [In
     case .done: return
     case .onPath:
       throw GraphError(
-        .unsupported, "the graph has a cycle (a TF1 while loop?) through op '\(nodes[node].op)'", node: nodes[node].name)
+        .unsupported, "the graph has a cycle through op '\(nodes[node].op)'", node: nodes[node].name)
     case .not:
       visits[node] = .onPath
       path.append((node, nodes[node].inputs.map(\.node) + nodes[node].controls, 0))

@@ -25,8 +25,13 @@ struct Step: BitwiseCopyable {
   var releaseCount: Int32
   /// The inputs (by bit; those past 31 never) whose value nobody reads after this step.
   var lastUses: UInt32
+  /// Whether the step runs whatever its inputs are.
+  var life = Life.always
   /// The outputs of the plan (by bit) this step works for.
   var neededBy: UInt64
+
+  /// What must be alive for a step to run.
+  enum Life: UInt8 { case always, everyInput, anyInput }
 
   static let none = Step(
     firstInput: 0, inputCount: 0, firstOutput: 0, outputCount: 0, firstRelease: 0, releaseCount: 0, lastUses: 0,
@@ -64,6 +69,8 @@ public final class Plan: Sendable {
   public let isPlain: Bool
   /// Whether a run may change what later runs see: a variable, a table.
   public let changesState: Bool
+  /// Whether an output may be dead.
+  let mayDie: Bool
   private let owners: [Kernel]
   private let constants: [Tensor]
   /// What the kernels keep of constants in a form of their own; several plans may share it.
@@ -72,7 +79,7 @@ public final class Plan: Sendable {
   init(
     inputCount: Int, slotCount: Int, steps: [Step], operands: [Int32], releases: [Release], outputs: [Int32],
     leftovers: [Int32], constants: [Tensor], packed: [any PackedStorage] = [], kernels: [Kernel], names: [String], ops: [String],
-    isPlain: Bool, changesState: Bool
+    isPlain: Bool, changesState: Bool, mayDie: Bool = false
   ) {
     self.inputCount = inputCount
     self.slotCount = slotCount
@@ -91,6 +98,7 @@ public final class Plan: Sendable {
     self.ops = ops
     self.isPlain = isPlain
     self.changesState = changesState
+    self.mayDie = mayDie
   }
 
   /// How many values the plan gives.

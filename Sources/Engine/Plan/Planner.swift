@@ -14,6 +14,7 @@ struct Planner {
     let nodes = subgraph.nodes
     let counts = subgraph.outputCounts
     let masks = neededBy()
+    let mayDie = subgraph.mayDie
 
     // Operands: inputs first, then the outputs of each node that runs.
     var constants: [Tensor] = []
@@ -114,7 +115,8 @@ struct Planner {
         Step(
           firstInput: Int32(firstInput), inputCount: Int32(node.inputs.count), firstOutput: operand[i],
           outputCount: Int32(counts[i]), firstRelease: Int32(releases.count), releaseCount: Int32(released[at].count),
-          lastUses: lastUses, neededBy: masks[i]))
+          lastUses: lastUses, life: node.inputs.contains { mayDie[$0.node] } ? node.isMerge ? .anyInput : .everyInput : .always,
+          neededBy: masks[i]))
       releases += released[at]
     }
     // A constant that nobody reads any more is not kept.
@@ -125,7 +127,8 @@ struct Planner {
     return Plan(
       inputCount: subgraph.inputs.count, slotCount: Int(slotCount), steps: steps, operands: operands,
       releases: releases, outputs: outputs, leftovers: leftovers, constants: constants, packed: packed,
-      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain, changesState: changesState)
+      kernels: kernels, names: runs.map { nodes[$0].name }, ops: runs.map { nodes[$0].op }, isPlain: isPlain, changesState: changesState,
+      mayDie: subgraph.outputs.contains { mayDie[$0.node] })
   }
 
   /// Ops that count as writing because they may refuse a run, and do nothing else.

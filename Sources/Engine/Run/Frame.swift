@@ -161,15 +161,19 @@ final class TimeLimit: Interruption {
         for output in 0..<Int(next.outputCount) {
           unsafe values[base + Int(next.firstOutput) + output].clear()
         }
-        // The plan owns its kernels and is borrowed for the run.
-        let reference = plan.kernels[i]
-        let start = observer == nil ? 0 : UInt64(monotonicNanoseconds())
-        do throws(RunError) {
-          try unsafe reference.kernel.body(&self)
-        } catch {
-          throw error.at(node: plan.names[i])
+        if next.life != .always, isDead(next) {
+          for output in 0..<outputCount { kill(output) }
+        } else {
+          // The plan owns its kernels and is borrowed for the run.
+          let reference = plan.kernels[i]
+          let start = observer == nil ? 0 : UInt64(monotonicNanoseconds())
+          do throws(RunError) {
+            try unsafe reference.kernel.body(&self)
+          } catch {
+            throw error.at(node: plan.names[i])
+          }
+          if let observer { observer.ran(plan.names[i], plan.ops[i], from: start, to: UInt64(monotonicNanoseconds())) }
         }
-        if let observer { observer.ran(plan.names[i], plan.ops[i], from: start, to: UInt64(monotonicNanoseconds())) }
       }
       for j in Int(next.firstRelease)..<Int(next.firstRelease + next.releaseCount) {
         let release = plan.releases[j]
@@ -178,6 +182,25 @@ final class TimeLimit: Interruption {
           let block = unsafe values[base + Int(release.slot)].block
           if block >= 0 { arena.release(block) }
         }
+      }
+    }
+    if plan.mayDie { try checkOutputs(of: plan, wanted: wanted) }
+  }
+
+  /// Whether what must be alive for the step to run is not.
+  private func isDead(_ step: Step) -> Bool {
+    var dead = 0
+    for i in 0..<inputCount where input(i).isDead { dead += 1 }
+    return step.life == .everyInput ? dead > 0 : dead == inputCount
+  }
+
+  /// An output that is needed and dead has no value to give.
+  private func checkOutputs(of plan: borrowing Plan, wanted: UInt64) throws(RunError) {
+    for i in 0..<plan.outputs.count where wanted & 1 << UInt64(min(i, 63)) != 0 {
+      let operand = plan.outputs[i]
+      // Outputs are slots of the plan that has just run.
+      if operand >= 0, unsafe values[base + Int(operand)].isDead {
+        throw .invalidArgument("Retval[\(i)] does not have value")
       }
     }
   }
@@ -246,6 +269,11 @@ final class TimeLimit: Interruption {
     if let dtype { value.dtype = dtype }
     if value.block >= 0 { arena.retain(value.block) }
     _ = set(index, value)
+  }
+
+  /// Makes an output of the step dead: who reads it is left out of the run.
+  mutating func kill(_ index: Int) {
+    if index < outputCount { unsafe values[base + Int(step.firstOutput) + index].die() }
   }
 
   /// Keeps a tensor that a step reads alive for the run.

@@ -26,7 +26,7 @@ public import Tensors
 
   /// The place in the frame's list of the tensor this is, when `Frame.output` made it of one. Kept in `block`, below -1.
   var owner: Int? {
-    get { block < -1 ? -2 - Int(block) : nil }
+    get { block < -1 && !isDead ? -2 - Int(block) : nil }
     set { block = newValue.map { Int32(-2 - $0) } ?? -1 }
   }
 
@@ -40,6 +40,15 @@ public import Tensors
     shape.clear()
     unsafe base = UnsafeMutableRawPointer(bitPattern: 64)!
     block = -1
+  }
+
+  /// Whether this stands in the place of a value that was not computed, because a branch was not taken (`Optimize/Branches.swift`).
+  var isDead: Bool { block == .min }
+
+  /// Makes this dead.
+  mutating func die() {
+    clear()
+    block = .min
   }
 
   /// The number of elements.

@@ -21,6 +21,7 @@ public final class Session: Sendable {
     _ graph: Graph, registry: KernelRegistry = .standard, checkpoint: (any CheckpointReader)? = nil,
     files: (any FileReader)? = nil
   ) {
+    let graph = graph.structured(registry)
     self.graph = graph
     self.registry = registry
     self.checkpoint = checkpoint

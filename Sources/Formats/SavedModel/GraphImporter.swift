@@ -367,5 +367,8 @@ extension GraphImporter {
   }
 
   /// Ops the engine has no kernels for because it needs none.
-  private static let builtIn: Set<String> = ["Const", "_Arg", "Placeholder", "PartitionedCall", "StatefulPartitionedCall"]
+  private static let builtIn: Set<String> = [
+    "Const", "_Arg", "Placeholder", "PartitionedCall", "StatefulPartitionedCall", "Enter", "RefEnter", "RefExit", "NextIteration",
+    "RefNextIteration", "LoopCond",
+  ]
 }

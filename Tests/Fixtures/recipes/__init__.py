@@ -20,5 +20,5 @@ def fixture(name, stateful=False):
 
 
 def all_fixtures():
-    from . import batching, control_flow, examples, feature_columns, graphs, half_plus_two, keras_models, ops, preprocessing, signatures, state, tables, text_flow, variables  # noqa: F401
+    from . import batching, control_flow, examples, feature_columns, graphs, half_plus_two, keras_models, ops, preprocessing, signatures, state, tables, text_flow, tf1_control_flow, variables  # noqa: F401
     return list(_fixtures)

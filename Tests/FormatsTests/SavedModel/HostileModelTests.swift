@@ -178,7 +178,8 @@ import Wire
   }
 
   @Test(arguments: [
-    "half_plus_two", "half_plus_two_tf1", "functions", "control_flow", "signatures", "dtypes", "ops/gathers", "ops/slices",
+    "half_plus_two", "half_plus_two_tf1", "functions", "control_flow", "tf1_control_flow/branches", "tf1_control_flow/loops",
+    "tf1_control_flow/rnn", "signatures", "dtypes", "ops/gathers", "ops/slices",
     "ops/shapes", "ops/joins", "ops/reductions", "ops/matmuls", "examples_v2",
   ])
   func `a model with bytes changed loads, runs or fails, and nothing else`(_ name: String) {

@@ -1,0 +1,5 @@
+
+
+rnnserving_default
+lengths:
+tokens:
