@@ -47,8 +47,10 @@ public struct FeatureTable: Sendable {
 public struct FeatureSlot: Sendable {
   /// `.none` when the example has no such feature.
   public internal(set) var kind = FeatureKind.none
-  /// Whether `place` is the values themselves: the packed numbers, or the list of strings. Otherwise it is the map entry.
+  /// Whether `place` is the values themselves: the packed numbers, or the list of strings. Otherwise it is the map entry, or the feature.
   @usableFromInline var isPlain = true
+  /// Which of the two.
+  var isEntry = true
   @usableFromInline var valueCount: UInt32 = 0
   @usableFromInline var place: Range<UInt32> = 0..<0
   /// The feature that followed this one when the slots were filled last. Writers keep an order, so it is asked first;
@@ -100,9 +102,7 @@ public struct FeatureSlot: Sendable {
   /// The general way: the list of a feature in pieces, or with numbers one by one.
   @usableFromInline @inline(never)
   func copyPieces(of bytes: RawSpan, into destination: inout MutableRawSpan, at offset: Int) {
-    guard let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) else {
-      return
-    }
+    guard let feature = try? feature(of: bytes) else { return }
     var values = FeatureValues(feature)
     var at = offset
     let end = offset + byteCount
@@ -123,6 +123,13 @@ public struct FeatureSlot: Sendable {
         }
       }
     }
+  }
+
+  /// What a slot that is not plain names.
+  @_lifetime(copy bytes)
+  private func feature(of bytes: RawSpan) throws(WireError) -> Feature {
+    let message = WireMessage(bytes, at: place)
+    return try Feature(isEntry ? try WireMapEntry(message).value : message)
   }
 
   /// Calls `body` with where each string of a feature of kind `.bytes` stands, in order, `count` times.
@@ -146,9 +153,7 @@ public struct FeatureSlot: Sendable {
   @usableFromInline @inline(never)
   func forEachPiecedString(of bytes: RawSpan, _ body: (Range<UInt32>) -> Void) {
     // Read before without fail, when the slot was made.
-    guard let entry = try? WireMapEntry(WireMessage(bytes, at: place)), let feature = try? Feature(entry.value) else {
-      return
-    }
+    guard let feature = try? feature(of: bytes) else { return }
     var fields = WireFields(feature.list, number: 1)
     while let range = (try? fields.nextRange()) ?? nil { body(range) }
   }
@@ -333,7 +338,14 @@ public struct ExampleReader: Sendable {
       default: try reader.skip(tag)
       }
     }
-    let feature = try Feature(WireMessage(bytes, at: value))
+    slot = try FeatureSlot(try Feature(WireMessage(bytes, at: value)), in: range, isEntry: true)
+  }
+}
+
+extension FeatureSlot {
+  /// A feature in whatever form protobuf allows.
+  /// - Parameter range: the map entry it is the value of, or the feature itself.
+  init(_ feature: borrowing Feature, in range: Range<UInt32>, isEntry: Bool) throws(WireError) {
     var count = 0
     var stretches = 0
     var only: Range<UInt32> = 0..<0
@@ -346,11 +358,12 @@ public struct ExampleReader: Sendable {
       plainSize += WireSize.length(1, stretch.count)
     }
     if feature.kind == .bytes, feature.list.extent.isWhole, plainSize == feature.list.extent.byteCount {
-      slot = FeatureSlot(.bytes, isPlain: true, count: count, feature.list.extent.first)
+      self.init(.bytes, isPlain: true, count: count, feature.list.extent.first)
     } else if feature.kind != .bytes, stretches <= 1 {
-      slot = FeatureSlot(feature.kind, isPlain: true, count: count, only)
+      self.init(feature.kind, isPlain: true, count: count, only)
     } else {
-      slot = FeatureSlot(feature.kind, isPlain: false, count: count, range)
+      self.init(feature.kind, isPlain: false, count: count, range)
+      self.isEntry = isEntry
     }
   }
 }

@@ -100,7 +100,8 @@ class Family:
                 try:
                     values = session.run(outs, feeds)
                     if op.startswith("FusedBatchNorm"): values = values[:3]  # the reserved ones are not written
-                    line["out"] = [tensor(np.asarray(v)) for v in values]
+                    # An array of bytes would lose the zeros at their end.
+                    line["out"] = [tensor(np.asarray(v, object) if isinstance(v, bytes) else np.asarray(v)) for v in values]
                 except tf.errors.OpError as e:
                     line["code"] = e.error_code
                     # Without the stack trace before and the node behind.
@@ -128,7 +129,8 @@ def session_config():
 
 SESSION = session_config()
 # Inputs that are constants in every real graph.
-CONSTANT = {"sparse_keys", "dense_keys", "ragged_keys"}
+CONSTANT = {f"{part}{kind}_keys" for part in ("", "context_", "feature_list_") for kind in ("sparse", "dense", "ragged")}
+CONSTANT |= {"feature_list_dense_missing_assumed_empty"}
 # Inputs that Python knows by another name than the op's definition.
 PYTHON_NAMES = {"t": "x", "e": "y", "split_dim": "axis", "dim": "axis", "reduction_indices": "axis", "input": "condition"}
 FAMILIES = {}
@@ -680,6 +682,123 @@ def examples(F):
     v2([bad], ragged=[("i", tf.int64, tf.int32)])
 
 
+def sequence(context=None, **lists):
+    parse = lambda features: tf.train.Example.FromString(example(**features)).features
+    features = tf.train.FeatureLists(feature_list={k: tf.train.FeatureList(feature=[parse({"x": v}).feature["x"] for v in steps]) for k, steps in lists.items()})
+    return tf.train.SequenceExample(context=parse(context or {}), feature_lists=features).SerializeToString(deterministic=True)
+
+
+@family
+def sequences(F):
+    one = sequence({"f": 1.5, "i": [7, -8], "s": ["ab", "c"]}, a=[[1, 2], [3]], b=[["x"], ["y", "z"], []], d=[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    two = sequence({"f": 2.5, "i": 9}, a=[[], [4], [5, 6, 7]], d=[])
+    three = sequence({"f": -1.0, "s": "z"}, b=[["w"]], d=[[7.0, 8.0]], stranger=[[1.0], [2]])
+    none, strings = lambda d: np.array(d, object), lambda keys: np.array(list(keys), object)
+    def default(d): return np.array(d[3], object if d[1] == tf.string else d[1].as_numpy_dtype)
+    def v2(rows, names=None, sparse=(), dense=(), ragged=(), list_sparse=(), list_dense=(), list_ragged=()):
+        F.case("ParseSequenceExampleV2", serialized=np.array(rows, object), debug_name=np.array([] if names is None else names, object),
+               context_sparse_keys=strings(k for k, _ in sparse), context_dense_keys=strings(d[0] for d in dense), context_ragged_keys=strings(r[0] for r in ragged),
+               feature_list_sparse_keys=strings(k for k, _ in list_sparse), feature_list_dense_keys=strings(d[0] for d in list_dense), feature_list_ragged_keys=strings(r[0] for r in list_ragged),
+               feature_list_dense_missing_assumed_empty=np.array([d[3] for d in list_dense], bool), context_dense_defaults=[default(d) for d in dense],
+               Ncontext_sparse=len(sparse), context_sparse_types=[t for _, t in sparse], context_ragged_value_types=[r[1] for r in ragged], context_ragged_split_types=[r[2] for r in ragged],
+               context_dense_shapes=[d[2] for d in dense], Nfeature_list_sparse=len(list_sparse), Nfeature_list_dense=len(list_dense), feature_list_dense_types=[d[1] for d in list_dense],
+               feature_list_sparse_types=[t for _, t in list_sparse], feature_list_ragged_value_types=[r[1] for r in list_ragged], feature_list_ragged_split_types=[r[2] for r in list_ragged],
+               feature_list_dense_shapes=[d[2] for d in list_dense])
+    def v1(rows, names=None, sparse=(), dense=(), list_sparse=(), list_dense=()):
+        F.case("ParseSequenceExample", serialized=np.array(rows, object), debug_name=np.array([] if names is None else names, object), context_dense_defaults=[default(d) for d in dense],
+               feature_list_dense_missing_assumed_empty=[d[0] for d in list_dense if d[3]], context_sparse_keys=[k for k, _ in sparse], context_dense_keys=[d[0] for d in dense],
+               feature_list_sparse_keys=[k for k, _ in list_sparse], feature_list_dense_keys=[d[0] for d in list_dense], Ncontext_sparse=len(sparse), Ncontext_dense=len(dense),
+               Nfeature_list_sparse=len(list_sparse), Nfeature_list_dense=len(list_dense), context_sparse_types=[t for _, t in sparse], feature_list_dense_types=[d[1] for d in list_dense],
+               context_dense_shapes=[d[2] for d in dense], feature_list_sparse_types=[t for _, t in list_sparse], feature_list_dense_shapes=[d[2] for d in list_dense])
+    def single(row, names="", sparse=(), dense=(), list_sparse=(), list_dense=()):
+        F.case("ParseSingleSequenceExample", serialized=np.array(row, object), feature_list_dense_missing_assumed_empty=strings(d[0] for d in list_dense if d[3]),
+               context_sparse_keys=[np.array(k, object) for k, _ in sparse], context_dense_keys=[np.array(d[0], object) for d in dense],
+               feature_list_sparse_keys=[np.array(k, object) for k, _ in list_sparse], feature_list_dense_keys=[np.array(d[0], object) for d in list_dense],
+               context_dense_defaults=[default(d) for d in dense], debug_name=np.array(names, object), context_sparse_types=[t for _, t in sparse],
+               feature_list_dense_types=[d[1] for d in list_dense], context_dense_shapes=[d[2] for d in dense], feature_list_sparse_types=[t for _, t in list_sparse],
+               feature_list_dense_shapes=[d[2] for d in list_dense])
+    dense, sparse = [("f", tf.float32, [1], []), ("n", tf.int64, [2], [3, 4])], [("i", tf.int64), ("s", tf.string)]
+    a, b, d, missing = ("a", tf.int64), ("b", tf.string), ("d", tf.float32, [2], False), ("b", tf.string, [1], True)
+    scalars, unknown = ("d", tf.float32, [], False), ("nothing", tf.int64, [3], True)
+    for rows in [[one], [one, two, three], [two, two], [], one, three, two]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=dense, sparse=sparse)
+            fn(rows, list_sparse=[a, b])
+            fn(rows, list_dense=[d, unknown])
+            fn(rows, dense=dense[:1], sparse=sparse[:1], list_sparse=[a], list_dense=[d])
+        if not isinstance(rows, list): continue  # TensorFlow leaves splits of a single example uninitialised
+        v2(rows, ragged=[("i", tf.int64, tf.int32), ("s", tf.string, tf.int64)])
+        v2(rows, list_ragged=[("a", tf.int64, tf.int32), ("b", tf.string, tf.int64), ("nothing", tf.float32, tf.int32)])
+        v2(rows, sparse=sparse[:1], ragged=[("s", tf.string, tf.int64)], dense=dense[:1], list_sparse=[b], list_dense=[d], list_ragged=[("a", tf.int64, tf.int64)])
+    bad = sequence({"f": [1.0, 2.0], "i": 1.0}, a=[[1.0]], d=[[1.0]], b=[[], ["q"]])
+    for rows in [[one, bad], [one, b"\x0f"], [one, b""], bad, b"\x0f", b""]:
+        for fn in ([v2, v1] if isinstance(rows, list) else [v2, single]):
+            fn(rows, dense=dense[:1])
+            fn(rows, sparse=sparse[:1])
+            fn(rows, list_sparse=[a])
+            fn(rows, list_dense=[d])
+            fn(rows, list_dense=[missing])
+            fn(rows, list_dense=[("d", tf.int64, [1], True)])
+        if isinstance(rows, list): v2(rows, list_ragged=[("a", tf.int64, tf.int32)])
+    v2([one, bad], names=["first", "second"], list_dense=[d])
+    v2([one, b""], names=["first", "second"], list_dense=[d])
+    v2([one, b""], names=["first"], list_dense=[d])
+    # Texts that end in a message's own, which changes from run to run.
+    F.lines = [line for line in F.lines if "goo.gle" not in line.get("error", "")]
+
+
+@family
+def sets(F):
+    rng = F.rng()
+    def both(a, b, operation): F.case("DenseToDenseSetOperation", set1=a, set2=b, set_operation=operation, validate_indices=True)
+    def sparse(a, keep):
+        places = np.argwhere(keep)
+        return places.astype(np.int64), a[keep], np.array(a.shape, np.int64)
+    for operation in ["intersection", "union", "a-b", "b-a", "nonsense"]:
+        for dtype in [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, object]:
+            for shape, other in [((2, 4), (2, 3)), ((2, 2, 3), (2, 2, 5)), ((1, 0), (1, 2)), ((0, 3), (0, 2))]:
+                a, b = rng.integers(0, 5, shape), rng.integers(0, 5, other)
+                if dtype == object: a, b = a.astype(str).astype(object), b.astype(str).astype(object)
+                else: a, b = a.astype(dtype), b.astype(dtype)
+                if dtype in (np.int32, np.int64, object) or shape == (2, 4): both(a, b, operation)
+                if dtype not in (np.int64, object): continue
+                i, v, s = sparse(b, rng.random(other) < 0.6)
+                F.case("DenseToSparseSetOperation", set1=a, set2_indices=i, set2_values=v, set2_shape=s, set_operation=operation, validate_indices=True)
+                j, w, t = sparse(a, rng.random(shape) < 0.6)
+                F.case("SparseToSparseSetOperation", set1_indices=j, set1_values=w, set1_shape=t, set2_indices=i, set2_values=v, set2_shape=s, set_operation=operation, validate_indices=True)
+                if operation == "union": F.case("SetSize", set_indices=i, set_values=v, set_shape=s, validate_indices=True)
+    a, b = i64(1, 2), np.array([[1, 2], [3, 4]])
+    for x, y in [(a, b), (b, a), (b, b[:1]), (a, a), (b[None], b)]: both(x, y, "union")
+    F.case("DenseToSparseSetOperation", set1=b, set2_indices=i64([0, 0]), set2_values=i64(1), set2_shape=i64(3, 1), set_operation="union", validate_indices=True)
+    F.case("DenseToSparseSetOperation", set1=b, set2_indices=i64([5, 0]), set2_values=i64(1), set2_shape=i64(2, 1), set_operation="union", validate_indices=True)
+    F.case("DenseToSparseSetOperation", set1=b, set2_indices=i64([1, 0], [0, 0]), set2_values=i64(1, 2), set2_shape=i64(2, 1), set_operation="union", validate_indices=True)
+    F.case("DenseToSparseSetOperation", set1=b, set2_indices=i64([1, 0], [0, 0]), set2_values=i64(1, 2), set2_shape=i64(2, 1), set_operation="union", validate_indices=False)
+    F.case("SetSize", set_indices=i64([1, 0], [0, 0]), set_values=i64(1, 2), set_shape=i64(2, 1), validate_indices=True)
+    F.case("SetSize", set_indices=i64([0, 7]), set_values=i64(1), set_shape=i64(2, 1), validate_indices=True)
+
+
+@family
+def protos(F):
+    rng = F.rng()
+    values = [numbers(rng, d, 2, 3) for d in INTS + FLOATS + COMPLEX + [bool]] + [S("a", "", "long" * 40), np.array("x", object), f32([[]]), np.array(2.5, f32), np.zeros((0, 2), np.int32)]
+    for v in values:
+        F.case("SerializeTensor", tensor=v)
+        if v.dtype == object: v = v.astype("S")
+        proto = tf.make_tensor_proto(v)
+        F.case("ParseTensor", serialized=np.array(proto.SerializeToString(), object), out_type=tf.as_dtype(proto.dtype))
+    def typed(**fields):
+        from tensorflow.core.framework import tensor_pb2
+        proto = tensor_pb2.TensorProto(**fields)
+        proto.tensor_shape.dim.add().size = 3
+        return np.array(proto.SerializeToString(), object)
+    F.case("ParseTensor", serialized=typed(dtype=1, float_val=[1.0, 2.0]), out_type=tf.float32)
+    F.case("ParseTensor", serialized=typed(dtype=3, int_val=[-7]), out_type=tf.int32)
+    F.case("ParseTensor", serialized=typed(dtype=7, string_val=[b"a", b"b", b"c"]), out_type=tf.string)
+    F.case("ParseTensor", serialized=typed(dtype=1), out_type=tf.int32)
+    for bad in [b"\x0f", b"\xff\xff\xff\xfb"]: F.case("ParseTensor", serialized=np.array(bad, object), out_type=tf.float32)
+    F.case("ParseTensor", serialized=S("a"), out_type=tf.float32)
+
+
 @family
 def selections(F):
     x = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]], f32)
@@ -1004,6 +1123,17 @@ def crosses(F):
             if strong and x is not gaps: continue  # TensorFlow 2.21 dies of dense columns hashed by key
             for buckets in [0, 100]: F.case("SparseCrossHashed", **x, num_buckets=np.array(buckets, np.int64), strong_hash=np.array(strong), salt=i64(137, -2))
     F.case("SparseCrossV2", **one, sep=S("a", "b"))
+    ragged = dict(ragged_values=[S("p", "q", "r"), i64(3, 4)], ragged_row_splits=[i64(0, 1, 3), i64(0, 2, 2)], sparse_indices=one["indices"][:1], sparse_values=one["values"][:1], sparse_shape=one["shapes"][:1], dense_inputs=one["dense_inputs"])
+    def mixed(parts, order, hashed=True, **attributes):
+        kinds = dict(ragged_values=[], ragged_row_splits=[], sparse_indices=[], sparse_values=[], sparse_shape=[], dense_inputs=[]) | parts
+        F.case("RaggedCross", **kinds, **{**dict(input_order=order, hashed_output=hashed, num_buckets=0, hash_key=956888297470, out_values_type=tf.int64 if hashed else tf.string, out_row_splits_type=tf.int64), **attributes})
+    for order in ["RRSDD", "DSRDR", "SDDRR"]:
+        mixed(ragged, order)
+        mixed({**ragged, "ragged_row_splits": [splits.astype(np.int32) for splits in ragged["ragged_row_splits"]]}, order, False, out_row_splits_type=tf.int32)
+    mixed(dict(ragged_values=ragged["ragged_values"][:1], ragged_row_splits=[i32(0, 1, 3)]), "R", num_buckets=10, out_row_splits_type=tf.int32)
+    mixed(dict(dense_inputs=ragged["dense_inputs"]), "DD", num_buckets=10)
+    mixed(dict(ragged_values=ragged["ragged_values"][:1], ragged_row_splits=ragged["ragged_row_splits"][:1], dense_inputs=ragged["dense_inputs"][:1]), "DR", False)
+    for wrong in [dict(ragged_row_splits=[i64(0, 3), i64(0, 2, 2)]), dict(sparse_shape=[i64(3, 2)]), dict(dense_inputs=[S("a"), one["dense_inputs"][1]]), dict(dense_inputs=[np.array([["a"]], object), one["dense_inputs"][1]])]: mixed({**ragged, **wrong}, "RRSDD")
 
 
 @family

@@ -50,6 +50,28 @@ let crossKernels: [KernelDefinition] = [
       }
     }
   },
+  KernelDefinition("RaggedCross") { node throws(GraphError) in
+    let sparse = try node.int("Nsparse", default: 0)
+    let ragged = try node.dtypes("ragged_values_types", default: []).count
+    let dense = try node.dtypes("dense_types", default: []).count
+    let order = try node.bytes("input_order")
+    let isHashed = try node.bool("hashed_output")
+    let buckets = try node.int("num_buckets")
+    let key = UInt64(bitPattern: Int64(try node.int("hash_key")))
+    let splits = try node.dtype("out_row_splits_type")
+    guard sparse >= 0, buckets >= 0 else { throw node.invalid("Nsparse and num_buckets must be at least 0") }
+    guard splits == .int32 || splits == .int64 else { throw node.invalid("out_row_splits_type is \(splits)") }
+    return { frame throws(RunError) in
+      let columns = try CrossColumns(&frame, ragged: ragged, sparse: sparse, dense: dense, order)
+      let total = try frame.split(columns, splits)
+      guard isHashed else { return try frame.join(columns, total, separator: Array("_X_".utf8), as: 0) }
+      try frame.hash(columns, total, as: 0) { row, choice in
+        var hash = key
+        for c in 0..<columns.count { hash = concatenated(hash, columns.number(c, row, choice[c])) }
+        return bucket(hash, buckets)
+      }
+    }
+  },
 ]
 
 private func bucket(_ hash: UInt64, _ buckets: Int) -> Int { Int(hash % UInt64(buckets > 0 ? buckets : .max)) }
@@ -116,15 +138,7 @@ private struct CrossColumns {
       let (indices, values) = (frame.input(i), frame.input(sparse + i))
       let own = try frame.input(2 * sparse + i).integer(at: 0)
       guard own == rows else { throw .invalidArgument("Expected batch size \(rows) got \(own) at position \(i)") }
-      // The features of a row stand together; what is out of order is not reached.
-      let starts = try frame.temporary(.int64, [rows + 1]).value
-      starts.set(0, 0)
-      var at = 0
-      for row in 0..<rows {
-        while at < values.count, try indices.integer(at: 2 * at) == row { at += 1 }
-        starts.set(row + 1, at)
-      }
-      columns.append(Column(values: values, starts: starts, width: 0))
+      try append(&frame, indices, values)
     }
     for i in 0..<dense {
       let values = frame.input(3 * sparse + i)
@@ -133,6 +147,81 @@ private struct CrossColumns {
       }
       columns.append(Column(values: values, starts: nil, width: values.shape[1]))
     }
+  }
+
+  /// A sparse column.
+  private mutating func append(_ frame: inout Frame, _ indices: Value, _ values: Value) throws(RunError) {
+    // The features of a row stand together; what is out of order is not reached.
+    let starts = try frame.temporary(.int64, [rows + 1]).value
+    starts.set(0, 0)
+    var at = 0
+    for row in 0..<rows {
+      while at < values.count, try indices.integer(at: 2 * at) == row { at += 1 }
+      starts.set(row + 1, at)
+    }
+    columns.append(Column(values: values, starts: starts, width: 0))
+  }
+
+  /// The columns of `RaggedCross`, in the order its letters give: ragged, dense, sparse.
+  init(_ frame: inout Frame, ragged: Int, sparse: Int, dense: Int, _ order: [UInt8]) throws(RunError) {
+    let firstSparse = 2 * ragged
+    let firstDense = firstSparse + 3 * sparse
+    var (nextRagged, nextSparse, nextDense) = (0, 0, 0)
+    for i in 0..<ragged {
+      guard frame.input(i).shape.rank == 1 else { throw .invalidArgument("tf.ragged.cross only supports inputs with rank=2.") }
+      let splits = frame.input(ragged + i)
+      guard splits.shape.rank == 1, splits.count > 0, try splits.integer(at: 0) == 0, try splits.integer(at: splits.count - 1) == frame.input(i).count else {
+        throw .invalidArgument("Invalid RaggedTensor")
+      }
+    }
+    for i in 0..<sparse {
+      let (indices, values, shape) = (frame.input(firstSparse + i), frame.input(firstSparse + sparse + i), frame.input(firstSparse + 2 * sparse + i))
+      guard indices.shape.rank == 2, values.shape.rank == 1, shape.shape.rank == 1, indices.dtype == .int64, values.count == indices.shape[0], shape.count == indices.shape[1]
+      else { throw .invalidArgument("Invalid SparseTensor ") }
+      guard shape.count == 2 else { throw .invalidArgument("tf.ragged.cross only supports inputs with rank=2.") }
+    }
+    for i in 0..<dense where frame.input(firstDense + i).shape.rank != 2 {
+      throw .invalidArgument("tf.ragged.cross only supports inputs with rank=2.")
+    }
+    guard order.count == ragged + sparse + dense, !order.isEmpty else { throw .invalidArgument("Invalid values for input_order") }
+    if ragged > 0 {
+      rows = frame.input(ragged).count - 1
+    } else if sparse > 0 {
+      rows = try frame.input(firstSparse + 2 * sparse).integer(at: 0)
+    } else {
+      rows = frame.input(firstDense).shape[0]
+    }
+    guard rows >= 0, rows <= Int(Int32.max) else { throw .invalidArgument("the batch size \(rows) is out of range") }
+    for letter in order {
+      switch letter {
+      case UInt8(ascii: "R") where nextRagged < ragged:
+        let (values, splits) = (frame.input(nextRagged), frame.input(ragged + nextRagged))
+        guard splits.count == rows + 1 else { throw .invalidArgument("inputs must all have the same batch dimension size.") }
+        let starts = try frame.temporary(.int64, [rows + 1]).value
+        var before = 0
+        for row in 0...rows {
+          let at = try splits.integer(at: row)
+          guard at >= before, at <= values.count else { throw .invalidArgument("Invalid RaggedTensor") }
+          starts.set(row, at)
+          before = at
+        }
+        columns.append(Column(values: values, starts: starts, width: 0))
+        nextRagged += 1
+      case UInt8(ascii: "S") where nextSparse < sparse:
+        guard try frame.input(firstSparse + 2 * sparse + nextSparse).integer(at: 0) == rows else {
+          throw .invalidArgument("inputs must all have the same batch dimension size.")
+        }
+        try append(&frame, frame.input(firstSparse + nextSparse), frame.input(firstSparse + sparse + nextSparse))
+        nextSparse += 1
+      case UInt8(ascii: "D") where nextDense < dense:
+        let values = frame.input(firstDense + nextDense)
+        guard values.shape[0] == rows else { throw .invalidArgument("inputs must all have the same batch dimension size.") }
+        columns.append(Column(values: values, starts: nil, width: values.shape[1]))
+        nextDense += 1
+      default: throw .invalidArgument("Invalid values for input_order")
+      }
+    }
+    for column in columns { try CrossColumns.check(column.values) }
   }
 
   private static func check(_ values: Value) throws(RunError) {
@@ -163,6 +252,19 @@ private struct CrossColumns {
     return product
   }
 
+  /// Combinations of all rows, and of the row that has most.
+  func total() throws(RunError) -> (total: Int, widest: Int) {
+    var (total, widest) = (0, 0)
+    for row in 0..<rows {
+      guard let count = combinations(row), count <= Int(Int32.max), total <= Int(Int32.max) else {
+        throw RunError(.resourceExhausted, "row \(row) has too many combinations of features")
+      }
+      total += count
+      widest = max(widest, count)
+    }
+    return (total, widest)
+  }
+
   func append(_ c: Int, _ row: Int, _ feature: Int, to bytes: inout [UInt8]) {
     let (values, at) = (columns[c].values, place(c, row, feature))
     if values.dtype == .string { bytes.append(values.string(at: at)) } else { bytes += values.element(at).utf8 }
@@ -189,14 +291,7 @@ private struct CrossColumns {
 extension Frame {
   /// Writes indices and shape, then calls `body` for every combination in order: the last column varies fastest.
   private mutating func combine(_ columns: CrossColumns) throws(RunError) -> Int {
-    var (total, widest) = (0, 0)
-    for row in 0..<columns.rows {
-      guard let count = columns.combinations(row), count <= Int(Int32.max), total <= Int(Int32.max) else {
-        throw RunError(.resourceExhausted, "row \(row) has too many combinations of features")
-      }
-      total += count
-      widest = max(widest, count)
-    }
+    let (total, widest) = try columns.total()
     let indices = try output(0, .int64, [total, 2])
     let shape = try output(2, .int64, [2])
     shape.set(0, columns.rows)
@@ -215,7 +310,27 @@ extension Frame {
   fileprivate mutating func cross(
     _ columns: CrossColumns, _ hash: (_ row: Int, _ choice: [Int]) -> Int
   ) throws(RunError) {
-    let values = try output(1, .int64, [try combine(columns)])
+    try self.hash(columns, try combine(columns), as: 1, hash)
+  }
+
+  /// Output 1: where the combinations of each row begin.
+  fileprivate mutating func split(_ columns: CrossColumns, _ type: DType) throws(RunError) -> Int {
+    let (total, _) = try columns.total()
+    let splits = try output(1, type, [columns.rows + 1])
+    splits.set(0, 0)
+    var end = 0
+    for row in 0..<columns.rows {
+      end += columns.combinations(row) ?? 0
+      splits.set(row + 1, end)
+    }
+    return total
+  }
+
+  /// An output: a hash of each combination.
+  fileprivate mutating func hash(
+    _ columns: CrossColumns, _ total: Int, as output: Int, _ hash: (_ row: Int, _ choice: [Int]) -> Int
+  ) throws(RunError) {
+    let values = try self.output(output, .int64, [total])
     var cursor = CrossCursor(columns)
     for i in 0..<values.count {
       cursor.settle()
@@ -225,9 +340,13 @@ extension Frame {
   }
 
   fileprivate mutating func cross(_ columns: CrossColumns, separator: [UInt8]) throws(RunError) {
-    let total = try combine(columns)
+    try join(columns, try combine(columns), separator: separator, as: 1)
+  }
+
+  /// An output: the text of each combination.
+  fileprivate mutating func join(_ columns: CrossColumns, _ total: Int, separator: [UInt8], as output: Int) throws(RunError) {
     var cursor = CrossCursor(columns)
-    try outputStrings(1, [total]) { _, bytes throws(RunError) in
+    try outputStrings(output, [total]) { _, bytes throws(RunError) in
       cursor.settle()
       for c in 0..<columns.count {
         if c > 0 { bytes += separator }

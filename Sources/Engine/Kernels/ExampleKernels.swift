@@ -32,7 +32,7 @@ let exampleKernels: [KernelDefinition] = [
 
 extension NodeContext {
   /// The strings of a constant input.
-  fileprivate func keys(_ input: Int) throws(GraphError) -> [[UInt8]] {
+  func keys(_ input: Int) throws(GraphError) -> [[UInt8]] {
     let tensor = try constant(input, "the feature keys")
     guard tensor.dtype == .string else { throw invalid("the feature keys are \(tensor.dtype)") }
     return tensor.strings
@@ -273,43 +273,6 @@ struct ExampleParser: Sendable {
     return names.count > example ? names.text(at: example) : "<unknown>"
   }
 
-  /// Where the values of a feature go, and where they come from.
-  @unsafe private struct Column {
-    let examples: UnsafePointer<StringRef>
-    let base: UnsafeMutableRawPointer
-    let byteCount: Int
-    let size: Int
-
-    init(_ serialized: Value, _ out: Value) {
-      unsafe examples = UnsafePointer(serialized.pointer(StringRef.self))
-      unsafe base = out.base
-      unsafe byteCount = out.byteCount
-      unsafe size = out.dtype.size
-    }
-
-    /// Copies an example's values to element `at` of the output.
-    /// - Precondition: the output has room for them, and their type.
-    @inline(__always)
-    func copy(_ slot: FeatureSlot, _ example: Int, at: Int) {
-      let ref = unsafe examples[example]
-      guard let start = unsafe ref.base else { return }
-      // The example, whose bytes outlive the run.
-      let bytes = unsafe RawSpan(_unsafeStart: start, byteCount: ref.count)
-      if slot.kind == .bytes {
-        var to = unsafe base.assumingMemoryBound(to: StringRef.self) + at
-        slot.forEachString(of: bytes) { range in
-          // The range lies within the example.
-          unsafe to.pointee = StringRef(base: start + Int(range.lowerBound), count: range.count)
-          unsafe to += 1
-        }
-      } else {
-        // The output holds `byteCount` bytes.
-        var room = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
-        slot.copyNumbers(of: bytes, into: &room, at: unsafe at * size)
-      }
-    }
-  }
-
   @unsafe private func parseSparse(
     _ frame: inout Frame, _ slots: Slots, _ feature: Int, _ type: DType, _ isSingle: Bool, indices: Int, values: Int,
     shape: Int
@@ -326,7 +289,7 @@ struct ExampleParser: Sendable {
     var places = try frame.output(indices, .int64, [total, rank])
     let out = try frame.output(values, type, [total])
     let size = try frame.output(shape, .int64, [rank])
-    let column = unsafe Column(serialized, out)
+    let column = unsafe FeatureColumn(serialized, out)
     var coordinates = places.mutableSpan(of: Int.self)
     var at = 0
     for example in 0..<serialized.count {
@@ -366,7 +329,7 @@ struct ExampleParser: Sendable {
     let out = try frame.output(index, dense.type, try Shape(checking: dims))
     let row = dense.isVariable ? longest * stride : stride
     let size = dense.type.size
-    let column = unsafe Column(serialized, out)
+    let column = unsafe FeatureColumn(serialized, out)
     for example in 0..<serialized.count {
       let slot = unsafe slots(example, feature).pointee
       let count = slot.kind == .none ? 0 : slot.count
@@ -397,7 +360,7 @@ struct ExampleParser: Sendable {
     }
     let out = try frame.output(values, types.value, [total])
     let rows = try frame.output(splits, types.split, isSingle ? [0] : [serialized.count + 1])
-    let column = unsafe Column(serialized, out)
+    let column = unsafe FeatureColumn(serialized, out)
     var at = 0
     for example in 0..<serialized.count {
       if !isSingle { rows.set(example, at) }
@@ -408,6 +371,43 @@ struct ExampleParser: Sendable {
       at += slot.count
     }
     if !isSingle { rows.set(serialized.count, at) }
+  }
+}
+
+/// Where the values of a feature go, and where they come from.
+@unsafe struct FeatureColumn {
+  let examples: UnsafePointer<StringRef>
+  let base: UnsafeMutableRawPointer
+  let byteCount: Int
+  let size: Int
+
+  init(_ serialized: Value, _ out: Value) {
+    unsafe examples = UnsafePointer(serialized.pointer(StringRef.self))
+    unsafe base = out.base
+    unsafe byteCount = out.byteCount
+    unsafe size = out.dtype.size
+  }
+
+  /// Copies an example's values to element `at` of the output.
+  /// - Precondition: the output has room for them, and their type.
+  @inline(__always)
+  func copy(_ slot: FeatureSlot, _ example: Int, at: Int) {
+    let ref = unsafe examples[example]
+    guard let start = unsafe ref.base else { return }
+    // The example, whose bytes outlive the run.
+    let bytes = unsafe RawSpan(_unsafeStart: start, byteCount: ref.count)
+    if slot.kind == .bytes {
+      var to = unsafe base.assumingMemoryBound(to: StringRef.self) + at
+      slot.forEachString(of: bytes) { range in
+        // The range lies within the example.
+        unsafe to.pointee = StringRef(base: start + Int(range.lowerBound), count: range.count)
+        unsafe to += 1
+      }
+    } else {
+      // The output holds `byteCount` bytes.
+      var room = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
+      slot.copyNumbers(of: bytes, into: &room, at: unsafe at * size)
+    }
   }
 }
 

@@ -533,7 +533,7 @@ private func hashing(
 
 // MARK: Base64, web-safe, as TensorFlow writes it
 
-private enum Base64 {
+enum Base64 {
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
   static func encode(_ span: RawSpan, _ pads: Bool, into out: inout [UInt8]) {

@@ -46,6 +46,10 @@ extension OpDefinition {
     AddN inputs:N*$T -> sum:$T
     AddV2 x:$T y:$T -> z:$T
     All input:bool reduction_indices:$Tidx -> output:bool Tidx=int32
+    AnonymousHashTable -> table_handle:resource
+    AnonymousMutableDenseHashTable empty_key:$key_dtype deleted_key:$key_dtype -> table_handle:resource
+    AnonymousMutableHashTable -> table_handle:resource
+    AnonymousMutableHashTableOfTensors -> table_handle:resource
     Any input:bool reduction_indices:$Tidx -> output:bool Tidx=int32
     ApproximateEqual x:$T y:$T -> z:bool
     ArgMax input:$T dimension:$Tidx -> output:$output_type Tidx=int32 output_type=int64
@@ -107,6 +111,8 @@ extension OpDefinition {
     DecodeRaw bytes:string -> output:$out_type
     DenseBincount input:$Tidx size:$Tidx weights:$T -> output:$T
     DenseCountSparseOutput values:$T weights:$output_type -> output_indices:int64 output_values:$output_type output_dense_shape:int64
+    DenseToDenseSetOperation set1:$T set2:$T -> result_indices:int64 result_values:$T result_shape:int64
+    DenseToSparseSetOperation set1:$T set2_indices:int64 set2_values:$T set2_shape:int64 -> result_indices:int64 result_values:$T result_shape:int64
     DepthToSpace input:$T -> output:$T
     DepthwiseConv2dNative input:$T filter:$T -> output:$T
     DestroyResourceOp resource:resource ->
@@ -237,7 +243,11 @@ extension OpDefinition {
     ParallelDynamicStitch indices:N*int32 data:N*$T -> merged:$T
     ParseExample serialized:string names:string sparse_keys:Nsparse*string dense_keys:Ndense*string dense_defaults:$Tdense[] -> sparse_indices:Nsparse*int64 sparse_values:$sparse_types[] sparse_shapes:Nsparse*int64 dense_values:$Tdense[]
     ParseExampleV2 serialized:string names:string sparse_keys:string dense_keys:string ragged_keys:string dense_defaults:$Tdense[] -> sparse_indices:num_sparse*int64 sparse_values:$sparse_types[] sparse_shapes:num_sparse*int64 dense_values:$Tdense[] ragged_values:$ragged_value_types[] ragged_row_splits:$ragged_split_types[]
+    ParseSequenceExample serialized:string debug_name:string context_dense_defaults:$Tcontext_dense[] -> context_sparse_indices:Ncontext_sparse*int64 context_sparse_values:$context_sparse_types[] context_sparse_shapes:Ncontext_sparse*int64 context_dense_values:$Tcontext_dense[] feature_list_sparse_indices:Nfeature_list_sparse*int64 feature_list_sparse_values:$feature_list_sparse_types[] feature_list_sparse_shapes:Nfeature_list_sparse*int64 feature_list_dense_values:$feature_list_dense_types[] feature_list_dense_lengths:Nfeature_list_dense*int64 Ncontext_sparse=0 Nfeature_list_sparse=0 Nfeature_list_dense=0
+    ParseSequenceExampleV2 serialized:string debug_name:string context_sparse_keys:string context_dense_keys:string context_ragged_keys:string feature_list_sparse_keys:string feature_list_dense_keys:string feature_list_ragged_keys:string feature_list_dense_missing_assumed_empty:bool context_dense_defaults:$Tcontext_dense[] -> context_sparse_indices:Ncontext_sparse*int64 context_sparse_values:$context_sparse_types[] context_sparse_shapes:Ncontext_sparse*int64 context_dense_values:$Tcontext_dense[] context_ragged_values:$context_ragged_value_types[] context_ragged_row_splits:$context_ragged_split_types[] feature_list_sparse_indices:Nfeature_list_sparse*int64 feature_list_sparse_values:$feature_list_sparse_types[] feature_list_sparse_shapes:Nfeature_list_sparse*int64 feature_list_dense_values:$feature_list_dense_types[] feature_list_dense_lengths:Nfeature_list_dense*int64 feature_list_ragged_values:$feature_list_ragged_value_types[] feature_list_ragged_outer_splits:$feature_list_ragged_split_types[] feature_list_ragged_inner_splits:$feature_list_ragged_split_types[] Ncontext_sparse=0 Nfeature_list_sparse=0 Nfeature_list_dense=0
     ParseSingleExample serialized:string dense_defaults:$Tdense[] -> sparse_indices:num_sparse*int64 sparse_values:$sparse_types[] sparse_shapes:num_sparse*int64 dense_values:$Tdense[]
+    ParseSingleSequenceExample serialized:string feature_list_dense_missing_assumed_empty:string context_sparse_keys:Ncontext_sparse*string context_dense_keys:Ncontext_dense*string feature_list_sparse_keys:Nfeature_list_sparse*string feature_list_dense_keys:Nfeature_list_dense*string context_dense_defaults:$Tcontext_dense[] debug_name:string -> context_sparse_indices:Ncontext_sparse*int64 context_sparse_values:$context_sparse_types[] context_sparse_shapes:Ncontext_sparse*int64 context_dense_values:$Tcontext_dense[] feature_list_sparse_indices:Nfeature_list_sparse*int64 feature_list_sparse_values:$feature_list_sparse_types[] feature_list_sparse_shapes:Nfeature_list_sparse*int64 feature_list_dense_values:$feature_list_dense_types[] Ncontext_sparse=0 Ncontext_dense=0 Nfeature_list_sparse=0 Nfeature_list_dense=0
+    ParseTensor serialized:string -> output:$out_type
     PartitionedCall args:$Tin[] -> output:$Tout[]
     Placeholder -> output:$dtype
     PlaceholderWithDefault input:$dtype -> output:$dtype
@@ -248,6 +258,7 @@ extension OpDefinition {
     Prod input:$T reduction_indices:$Tidx -> output:$T Tidx=int32
     RaggedBincount splits:int64 values:$Tidx size:$Tidx weights:$T -> output:$T
     RaggedCountSparseOutput splits:int64 values:$T weights:$output_type -> output_indices:int64 output_values:$output_type output_dense_shape:int64
+    RaggedCross ragged_values:$ragged_values_types[] ragged_row_splits:$ragged_splits_types[] sparse_indices:Nsparse*int64 sparse_values:$sparse_values_types[] sparse_shape:Nsparse*int64 dense_inputs:$dense_types[] -> output_values:$out_values_type output_row_splits:$out_row_splits_type
     RaggedFillEmptyRows value_rowids:int64 values:$T nrows:int64 default_value:$T -> output_value_rowids:int64 output_values:$T empty_row_indicator:bool reverse_index_map:int64
     RaggedGather params_nested_splits:PARAMS_RAGGED_RANK*$Tsplits params_dense_values:$Tvalues indices:$Tindices -> output_nested_splits:OUTPUT_RAGGED_RANK*$Tsplits output_dense_values:$Tvalues Tsplits=int64
     RaggedRange starts:$T limits:$T deltas:$T -> rt_nested_splits:$Tsplits rt_dense_values:$T T=int32 Tsplits=int64
@@ -323,6 +334,8 @@ extension OpDefinition {
     Select condition:bool t:$T e:$T -> output:$T
     SelectV2 condition:bool t:$T e:$T -> output:$T
     Selu features:$T -> activations:$T
+    SerializeTensor tensor:$T -> serialized:string
+    SetSize set_indices:int64 set_values:$T set_shape:int64 -> size:int32
     Shape input:$T -> output:$out_type out_type=int32
     ShapeN input:N*$T -> output:N*$out_type out_type=int32
     ShardedFilename basename:string shard:int32 num_shards:int32 -> filename:string
@@ -369,6 +382,7 @@ extension OpDefinition {
     SparseTensorDenseAdd a_indices:$Tindices a_values:$T a_shape:$Tindices b:$T -> output:$T
     SparseTensorDenseMatMul a_indices:$Tindices a_values:$T a_shape:int64 b:$T -> product:$T Tindices=int64
     SparseToDense sparse_indices:$Tindices output_shape:$Tindices sparse_values:$T default_value:$T -> dense:$T
+    SparseToSparseSetOperation set1_indices:int64 set1_values:$T set1_shape:int64 set2_indices:int64 set2_values:$T set2_shape:int64 -> result_indices:int64 result_values:$T result_shape:int64
     Split split_dim:int32 value:$T -> output:num_split*$T
     SplitV value:$T size_splits:$Tlen split_dim:int32 -> output:num_split*$T Tlen=int64
     Sqrt x:$T -> y:$T

@@ -256,6 +256,8 @@ func readExample(_ message: WireMessage) throws(WireError) -> Int {
   var slots = [FeatureSlot](repeating: FeatureSlot(), count: table.count)
   var span = slots.mutableSpan
   try ExampleReader(table).read(message, into: &span)
+  // The same bytes as a sequence.
+  if let lists = try? FeatureListReader(table).read(message.bytes) { slots += lists.flatMap { $0 ?? [] } }
   var sum = 0
   for slot in slots {
     if slot.kind == .bytes {
