@@ -8,6 +8,10 @@ let tableKernels: [KernelDefinition] = [
   table("HashTable", .initialized), table("HashTableV2", .initialized),
   table("MutableHashTable", .mutable), table("MutableHashTableV2", .mutable),
   table("MutableHashTableOfTensors", .mutable), table("MutableHashTableOfTensorsV2", .mutable),
+  // A table without a name is its node's here: it is filled when the model loads, and there for each request. In TensorFlow it is another
+  // one in every run, so that nothing is in it.
+  table("AnonymousHashTable", .initialized), table("AnonymousMutableHashTable", .mutable),
+  table("AnonymousMutableHashTableOfTensors", .mutable), denseTable("AnonymousMutableDenseHashTable", deletes: true),
   denseTable("MutableDenseHashTable", deletes: false), denseTable("MutableDenseHashTableV2", deletes: true),
   find("LookupTableFind"), find("LookupTableFindV2"),
   size("LookupTableSize"), size("LookupTableSizeV2"),

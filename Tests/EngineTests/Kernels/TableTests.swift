@@ -116,4 +116,12 @@ private final class Files: FileReader {
     let keys = Tensor(shape: [10_000], strings: words.reversed().map { Array($0.utf8) })
     #expect(try find(session, keys) == (0..<10_000).reversed().map { Int64($0) })
   }
+
+  @Test func `a table without a name is filled when the model loads, and there for every request`() throws {
+    let filled = session(pairs, [Self.strings("a", "b"), Tensor(.int64, shape: [2], [Int64(1), 2])], [:], "AnonymousHashTable")
+    try initialise(filled)
+    for _ in 0..<2 { #expect(try find(filled, Self.strings("b", "c")) == [2, -1]) }
+    let empty = session(pairs, [Self.strings("a"), Tensor(.int64, shape: [1], [Int64(1)])], [:], "AnonymousMutableHashTable")
+    #expect(try find(empty, Self.strings("a")) == [-1])
+  }
 }
