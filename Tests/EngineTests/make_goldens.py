@@ -800,6 +800,23 @@ def protos(F):
 
 
 @family
+def randoms(F):
+    """Seeded, the first run's numbers."""
+    for seeds in [dict(seed=7, seed2=3), dict(seed=0, seed2=87654321), dict(seed=-5, seed2=2**40 + 1)]:
+        for shape in [i32(), i32(5), i64(3, 7), i32(0, 2), i32(70)]:
+            for dtype in [tf.float32, tf.float64]: F.case("RandomUniform", shape=shape, dtype=dtype, **seeds)
+            for op in ["RandomStandardNormal", "TruncatedNormal"]: F.case(op, rtol=1e-5, shape=shape, dtype=tf.float32, **seeds)
+            for t in [np.int32, np.int64]:
+                F.case("RandomUniformInt", shape=shape, minval=np.array(-3, t), maxval=np.array(100, t), **seeds)
+                F.case("RandomUniformInt", shape=shape, minval=np.array(np.iinfo(t).min, t), maxval=np.array(np.iinfo(t).max, t), **seeds)
+    F.case("RandomUniformInt", shape=i32(2), minval=s32(4), maxval=s32(4), seed=1, seed2=1)
+    F.case("RandomUniformInt", shape=i32(2), minval=i32(1), maxval=s32(4), seed=1, seed2=1)
+    F.case("RandomUniformInt", shape=i32(2), minval=s32(1), maxval=i32(4, 5), seed=1, seed2=1)
+    F.case("RandomUniform", shape=i32(-1), dtype=tf.float32, seed=1, seed2=1)
+    F.case("RandomUniform", shape=np.array([[1]], np.int32), dtype=tf.float32, seed=1, seed2=1)
+
+
+@family
 def selections(F):
     x = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]], f32)
     for k in [0, 1, 3, 5, 6, -1]: F.case("TopKV2", input=x, k=s32(k))

@@ -74,6 +74,7 @@ public struct KernelRegistry: Sendable {
     sequenceExampleKernels,
     tensorProtoKernels,
     setKernels,
+    randomKernels,
     selectionKernels,
     tableKernels,
     stringKernels,

@@ -267,6 +267,8 @@ extension OpDefinition {
     RaggedTensorToTensor shape:$Tshape values:$T default_value:$T row_partition_tensors:num_row_partition_tensors*$Tindex -> result:$T
     RaggedTensorToVariant rt_nested_splits:RAGGED_RANK*$Tsplits rt_dense_values:$Tvalues -> encoded_ragged:variant Tsplits=int64
     RandomStandardNormal shape:$T -> output:$dtype
+    RandomUniform shape:$T -> output:$dtype
+    RandomUniformInt shape:$T minval:$Tout maxval:$Tout -> output:$Tout
     Range start:$Tidx limit:$Tidx delta:$Tidx -> output:$Tidx Tidx=int32
     Rank input:$T -> output:int32
     ReadFile filename:string -> contents:string
@@ -453,6 +455,7 @@ extension OpDefinition {
     Transpose x:$T perm:$Tperm -> y:$T Tperm=int32
     TruncateDiv x:$T y:$T -> z:$T
     TruncateMod x:$T y:$T -> z:$T
+    TruncatedNormal shape:$T -> output:$dtype
     UnicodeDecode input:string -> row_splits:$Tsplits char_values:int32 Tsplits=int64
     UnicodeDecodeWithOffsets input:string -> row_splits:$Tsplits char_values:int32 char_to_byte_starts:int64 Tsplits=int64
     UnicodeEncode input_values:int32 input_splits:$Tsplits -> output:string Tsplits=int64

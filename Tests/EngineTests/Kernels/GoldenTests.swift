@@ -3,7 +3,7 @@ import TestThreads
 import Testing
 
 @Suite(.blocking) struct GoldenTests {
-  static let families = ["elementwise", "reductions", "shapes", "arrays", "gathers", "examples", "selections", "strings", "sparse", "sparse_tensors", "regexes", "texts", "unicode", "crosses", "counts", "ragged", "sequences", "sets", "protos"]
+  static let families = ["elementwise", "reductions", "shapes", "arrays", "gathers", "examples", "selections", "strings", "sparse", "sparse_tensors", "regexes", "texts", "unicode", "crosses", "counts", "ragged", "sequences", "sets", "protos", "randoms"]
 
   /// The differences, each op's first few.
   private func report(_ family: String, _ feeding: Golden.Feeding) throws -> [String] {
