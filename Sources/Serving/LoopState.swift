@@ -14,6 +14,8 @@ final class LoopState {
   var logs: LoopLogs
   /// Of the request the loop is at.
   var trail = RequestTrail(RequestOrigin(api: .none, entrypoint: .grpc), arrived: MonotonicTime(nanoseconds: 0))
+  /// The batch thread that is woken when this turn's requests are in its batch.
+  var sleeper: Int?
   private var waiting: WaitingRoom<Waiting>
   private var timer = TimerID.none
 

@@ -229,6 +229,7 @@ final class Batcher: Sendable {
       }
     }
   }
+
   // MARK: For people
 
   private static let waitingRows = MetricDescription("martlet_batch_queue_rows", .gauge)

@@ -70,6 +70,7 @@ final class InferenceHub: Sendable {
         let run = try request.prepare(slot.model, options, feeding: &state.frame)
         state.trail.runs(run)
         if run.isCheap(options) {
+          wakeSleeper(state)
           let time = try run.execute(&state.frame)
           state.trail.ran(from: time.start, to: time.end)
           try request.answer(run, version: slot.version, options, state.frame, state.trail, to: carrier)
@@ -92,10 +93,19 @@ final class InferenceHub: Sendable {
     state.trail.ended(.parse, at: .now)
     state.meters.detached(&state.trail, slot)
     if let thread = try batcher.submit(carrier.detach(), run, Lease(slot), batching, state.frame, state.trail) {
-      // Not before the others that have come in this turn are in the batch too.
-      state.loop.enqueue { batcher.wake(thread) }
+      // Not before the others that have come in this turn are in the batch too, unless the turn takes longer than to read them.
+      if state.sleeper == nil {
+        state.loop.enqueue { [self, loop = state.loop] in wakeSleeper(LoopState.of(loop)) }
+      } else {
+        wakeSleeper(state)
+      }
+      state.sleeper = thread
     }
     return true
+  }
+
+  private func wakeSleeper(_ state: LoopState) {
+    if let batcher, let thread = state.sleeper.take() { batcher.wake(thread) }
   }
 
   /// `nil` when it needs more memory than a loop gives.
