@@ -333,3 +333,18 @@ private func run(_ plan: Plan, _ inputs: [[Float]], wanted: UInt64 = .max) throw
     #expect(throws: GraphError.self) { try plan(Graph(nodes: [node("y", "NoOp", controls: [9])]), 0) }
   }
 }
+
+@Suite struct SessionPlansTests {
+  @Test func `who asks for the same names at the same time gets the same plan`() async throws {
+    let graph = Graph(nodes: [node("x", "Placeholder"), node("y", "Neg", 0)])
+    for _ in 0..<20 {
+      let plans = SessionPlans { SessionPlans.Opened(session: Session(graph), types: { _ in [.float] }) }
+      let names = SessionPlans.Names(feeds: ["x:0"], fetches: ["y:0"], targets: [])
+      let different = try await withThrowingTaskGroup(of: ObjectIdentifier.self) { group in
+        for _ in 0..<8 { group.addTask { ObjectIdentifier(try plans.plan(names)) } }
+        return try await group.reduce(into: Set<ObjectIdentifier>()) { $0.insert($1) }
+      }
+      #expect(different.count == 1)
+    }
+  }
+}

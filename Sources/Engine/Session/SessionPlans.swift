@@ -82,8 +82,12 @@ public final class SessionPlans: Sendable {
   public func plan(_ names: Names) throws(RunError) -> SessionPlan {
     if let plan = known(names) { return plan }
     let plan = try SessionPlans.make(names, in: try session())
-    state.withLock { $0.keep(plan, names) }
-    return plan
+    return state.withLock { state in
+      // Of two that were made at the same time the first stays: who asks for the same has the same plan.
+      if let first = state.plan(names) { return first }
+      state.keep(plan, names)
+      return plan
+    }
   }
 
   /// One opens it, the others wait.
