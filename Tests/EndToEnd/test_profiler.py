@@ -1,5 +1,6 @@
 """TensorFlow's own profiler client against the server, and what it wrote read back."""
 import threading
+import time
 
 import pytest
 from tensorflow.python.profiler import profiler_client
@@ -40,6 +41,12 @@ def test_the_client_writes_a_trace_of_requests_and_ops(server, tmp_path):
     ops = [event for name, event in events if ":" in name]
     assert len(requests) > 10 and len(ops) >= len(requests)
     assert all(0 <= event.offset_ps < 60 * 10**12 and event.duration_ps < 10**12 for _, event in events)
+    # Since the beginning of the trace, as TensorFlow's own; readers take larger numbers for picoseconds and overflow.
+    assert all(line.timestamp_ns == 0 for line in plane.lines)
+    environment = next(plane for plane in space.planes if plane.name == "Task Environment")
+    times = {environment.stat_metadata[stat.metadata_id].name: stat.uint64_value for stat in environment.stats}
+    assert 0 <= time.time_ns() - times["profile_stop_time"] < 60 * 10**9
+    assert times["profile_start_time"] < times["profile_stop_time"]
     stats = {plane.stat_metadata[stat.metadata_id].name: stat for stat in requests[0].stats}
     assert stats["model"].str_value == "half" and stats["version"].int64_value == 1 and stats["rows"].int64_value == 2
     # Off again, nothing is left on.

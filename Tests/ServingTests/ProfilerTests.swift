@@ -32,10 +32,12 @@ extension XSpace {
     line.ran("y", "AddV2", from: 1700, to: 1900)
     line.ran("z", "Mul", from: 1200, to: 1300)
     let made = space([line])
-    #expect(made.planes.map(\.name) == ["/host:CPU"])
+    #expect(made.planes.map(\.name) == ["/host:CPU", "Task Environment"])
     #expect(made.hostnames == ["h"])
     #expect(made.planes[0].lines.map(\.name) == ["loop-0/7"])
-    #expect(made.planes[0].lines[0].timestampNs == 1_000_000)
+    #expect(made.planes[0].lines[0].timestampNs == 0)
+    #expect(made.planes[1].stats.map { made.planes[1].statMetadata[$0.metadataID]?.name } == ["profile_start_time", "profile_stop_time"])
+    #expect(made.planes[1].stats.map(\.uint64Value) == [1_000_000, 1_009_000])
     #expect(made.names(of: 0) == ["z:Mul", "y:AddV2", "y:AddV2"])
     #expect(made.planes[0].lines[0].events.map(\.offsetPs) == [200_000, 500_000, 700_000])
     #expect(made.planes[0].lines[0].events.map(\.durationPs) == [100_000, 100_000, 200_000])
@@ -170,7 +172,7 @@ extension XSpace {
       #expect(response.emptyTrace && !response.hasXspace)
       let bytes = try Data(contentsOf: URL(fileURLWithPath: folder + "/plugins/profile/run/a_1.xplane.pb"))
       let space = try XSpace(serializedBytes: [UInt8](bytes))
-      #expect(space.planes.map(\.name) == ["/host:CPU"])
+      #expect(space.planes.map(\.name) == ["/host:CPU", "Task Environment"])
       request.sessionID = "../out"
       let wrong = request
       await #expect(throws: Status.self) { try await call(channel, "Profile", wrong, Tensorflow_ProfileResponse.self) }

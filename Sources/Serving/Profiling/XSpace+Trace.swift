@@ -1,10 +1,12 @@
 // A trace as TensorFlow's profilers write it (tsl/profiler/protobuf/xplane.proto): one plane for the host, a line for each
-// thread, events by the id of their name, times in picoseconds. TensorBoard's profile plugin reads it.
+// thread, events by the id of their name, times in picoseconds since the trace began; a second plane says when that was.
+// TensorBoard's profile plugin reads it.
 internal import Schemas
 
 extension Tensorflow_Profiler_XSpace {
   /// The plane of the host's threads, by the name that readers look for.
   static let hostPlane = "/host:CPU"
+  static let environmentPlane = "Task Environment"
 
   init(_ trace: Trace, host: String) {
     self.init()
@@ -18,7 +20,6 @@ extension Tensorflow_Profiler_XSpace {
       var message = Tensorflow_Profiler_XLine()
       message.id = Int64(line.thread)
       message.name = "\(line.name)/\(line.thread)"
-      message.timestampNs = Int64(clamping: trace.wallStart)
       let (events, lost) = line.events
       dropped += lost
       message.events = events.filter { $0.start >= trace.start }.sorted { ($0.start, $1.end) < ($1.start, $0.end) }.map { event in
@@ -34,8 +35,26 @@ extension Tensorflow_Profiler_XSpace {
     }
     plane.eventMetadata = names.events
     plane.statMetadata = names.statMetadata
-    planes = [plane]
+    planes = [plane, Self.environment(trace)]
     if dropped > 0 { warnings = ["\(dropped) earlier events were dropped: a thread keeps the latest \(Tracer.eventsPerLineMax)"] }
+  }
+
+  /// When the trace began and ended, in nanoseconds of the wall clock.
+  private static func environment(_ trace: Trace) -> Tensorflow_Profiler_XPlane {
+    var plane = Tensorflow_Profiler_XPlane()
+    plane.name = environmentPlane
+    let times = [("profile_start_time", trace.wallStart), ("profile_stop_time", trace.wallStart &+ (trace.end - trace.start))]
+    for (index, (name, time)) in times.enumerated() {
+      var metadata = Tensorflow_Profiler_XStatMetadata()
+      metadata.id = Int64(index + 1)
+      metadata.name = name
+      plane.statMetadata[metadata.id] = metadata
+      var stat = Tensorflow_Profiler_XStat()
+      stat.metadataID = metadata.id
+      stat.uint64Value = time
+      plane.stats.append(stat)
+    }
+    return plane
   }
 
   /// Whether there is nothing in it.
