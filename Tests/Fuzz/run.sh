@@ -33,14 +33,16 @@ echo "module CLinux { header \"$(cd ../.. && pwd)/Sources/CLinux/include/CLinux.
 clang -O2 -c ../../Sources/CLinux/crc32c.c -I ../../Sources/CLinux/include -o "$BUILD/crc32c.o"
 FLAGS+=(-I "$BUILD/CLinux")
 module Records ../../Sources/Records/*.swift
-# JSON reads its numbers in C, which the sanitizer watches as well.
+# JSON reads and writes its numbers in C, which the sanitizer watches as well.
 mkdir -p "$BUILD/CKernels"
 echo "module CKernels { header \"$(cd ../.. && pwd)/Sources/CKernels/include/CKernels.h\" export * }" > "$BUILD/CKernels/module.modulemap"
-clang -O2 -g -fsanitize=fuzzer-no-link,address -c ../../Sources/CKernels/json_numbers.c -I ../../Sources/CKernels/include -o "$BUILD/json_numbers.o"
+for part in json_numbers json_print; do
+  clang -O2 -g -fsanitize=fuzzer-no-link,address -c "../../Sources/CKernels/$part.c" -I ../../Sources/CKernels/include -o "$BUILD/$part.o"
+done
 FLAGS+=(-I "$BUILD/CKernels")
 module JSON ../../Sources/JSON/*.swift
 module FuzzEntries Entries/*.swift
-link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,Records,crc32c,json_numbers,JSON,FuzzEntries}.o -o "$BUILD/fuzzer"
+link Fuzzer.swift "$BUILD"/{Tensors,Wire,Messages,Records,crc32c,json_numbers,json_print,JSON,FuzzEntries}.o -o "$BUILD/fuzzer"
 
 # Of HTTP only what reads a request: that part needs no C library.
 module HTTP -enable-testing ../../Sources/HTTP/{Bytes/ByteBuffer,HeaderBlock}.swift \
