@@ -251,7 +251,28 @@ private struct Writer {
     let other = writer.node("Add", Endpoint(node: 0), Endpoint(node: 1))
     #expect(try run(try plan(writer, [other]), [1, 2]) == [3])
     let error = #expect(throws: GraphError.self) { try plan(writer, [exit]) }
-    #expect(error?.message == "Exit: no loop as TensorFlow writes them, odd: a loop with 0 conditions")
+    #expect(error?.message == "the TF1 loop 'odd' is not as TensorFlow writes them: a loop with 0 conditions")
+  }
+
+  @Test func `a hundred branches in each other run, thousands are refused`() throws {
+    for (depth, isRefused) in [(100, false), (5000, true)] {
+      var writer = Writer()
+      let predicate = writer.node("Negative", Endpoint(node: 0))
+      var tensor = Endpoint(node: 1)
+      for _ in 0..<depth {
+        // Each its own predicate, as far as anybody can tell.
+        let own = writer.node("Switch", predicate, predicate)
+        tensor = writer.node("Switch", tensor, Endpoint(node: own.node, output: 1))
+        tensor.output = 1
+      }
+      let fetch = tensor
+      if isRefused {
+        let error = #expect(throws: GraphError.self) { try plan(writer, [fetch]) }
+        #expect(error?.message == "more than 256 branches in each other")
+      } else {
+        #expect(try run(try plan(writer, [fetch]), [-1, 5]) == [5])
+      }
+    }
   }
 
   @Test func `frames in each other are refused, whatever they hold`() throws {

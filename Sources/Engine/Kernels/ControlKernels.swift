@@ -23,8 +23,8 @@ let controlKernels: [KernelDefinition] = [
   },
   branching("Switch"), branching("RefSwitch"), merging("Merge"), merging("RefMerge"),
   identity(Node.gate), kernel(Node.dead) { frame throws(RunError) in frame.kill(0) },
-  KernelDefinition("Exit") { node throws(GraphError) in
-    throw node.unsupported("no loop as TensorFlow writes them, \((try? node.string("reason")) ?? "for it has no Enter")")
+  KernelDefinition(Node.refused) { node throws(GraphError) in
+    throw GraphError(.unsupported, try node.string("reason"), node: node.node.name)
   },
   conditional("If", .writes), conditional("StatelessIf", .none),
   loop("While", .writes), loop("StatelessWhile", .none),

@@ -27,9 +27,19 @@ extension Node {
   /// The op of an output that is never alive.
   static let dead = "_Dead"
   static let gate = "_Gate"
+  /// The op of a node whose reader is told why it is not supported.
+  static let refused = "_Refused"
+
+  /// A node in the place of this one, for its readers to be told of.
+  func refused(_ reason: String) -> Node {
+    Node(name: name, op: Node.refused, attributes: ["reason": .string(Array(reason.utf8))])
+  }
 }
 
 extension [Node] {
+  /// More branches in each other than any model has; each node knows all it stands in.
+  static let branchesMax = 256
+
   /// The branches a tensor stands in, from those its node's inputs stand in.
   func guards(of tensor: Endpoint, _ known: [Set<Guard>]) -> Set<Guard> {
     var guards = known[tensor.node]
@@ -61,6 +71,10 @@ extension [Node] {
     for i in order {
       nodes[i].inputs = nodes[i].inputs.map { moved[$0] ?? $0 }
       guards[i] = nodes.guards(of: nodes[i], guards)
+      if guards[i].count > Self.branchesMax {
+        nodes[i] = nodes[i].refused("more than \(Self.branchesMax) branches in each other")
+        guards[i] = []
+      }
       if nodes[i].isMerge { continue }
       let readsNothing = nodes[i].inputs.isEmpty
       for control in nodes[i].controls where !guards[control].isSubset(of: guards[i]) {

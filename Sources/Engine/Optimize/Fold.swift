@@ -61,6 +61,10 @@ extension Subgraph {
         continue
       }
       position[i] = place(node).node
+      // Deeper than a model writes them, inlined calls may nest branches.
+      if guards[position[i]].count > [Node].branchesMax {
+        throw GraphError(.unsupported, "more than \([Node].branchesMax) branches in each other", node: node.name)
+      }
     }
     var folded = Subgraph(
       nodes: result, inputs: inputs.map { position[$0] }, outputs: outputs.map(real),

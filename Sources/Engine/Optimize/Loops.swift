@@ -37,6 +37,8 @@ extension Graph {
   /// Nodes with their loops replaced; the library gets the loops' functions.
   private mutating func replacingLoops(_ nodes: [Node], of owner: String, _ registry: KernelRegistry) -> [Node] {
     var nodes = nodes
+    // Each loop costs a look at all nodes; more of them than any model has are left as they are, and refused.
+    guard Set(nodes.lazy.filter { Loop.enterOps.contains($0.op) }.map(Loop.frame)).count <= Loop.framesMax else { return nodes }
     while let loop = Loop.innermost(nodes) {
       let name = owner + loop.frame
       do throws(Loop.Unlike) {
@@ -57,7 +59,7 @@ extension Graph {
         }
       } catch {
         for exit in loop.exits {
-          nodes[exit] = Node(name: nodes[exit].name, op: "Exit", attributes: ["reason": .string(Array("\(loop.frame): \(error.reason)".utf8))])
+          nodes[exit] = nodes[exit].refused("the TF1 loop '\(loop.frame)' is not as TensorFlow writes them: \(error.reason)")
         }
       }
       for node in loop.members where !loop.exits.contains(node) { nodes[node] = Node(name: nodes[node].name, op: "_InLoop") }
@@ -79,7 +81,8 @@ private struct Loop {
   let members: Set<Int>
   let exits: Set<Int>
 
-  private static let enterOps: Set<String> = ["Enter", "RefEnter"]
+  static let enterOps: Set<String> = ["Enter", "RefEnter"]
+  static let framesMax = 1000
   private static let exitOps: Set<String> = ["Exit", "RefExit"]
   private static let mergeOps: Set<String> = ["Merge", "RefMerge"]
   private static let switchOps: Set<String> = ["Switch", "RefSwitch"]
@@ -116,7 +119,7 @@ private struct Loop {
     }
   }
 
-  private static func frame(of node: Node) -> String {
+  static func frame(of node: Node) -> String {
     if case .string(let name)? = node.attributes["frame_name"] { String(decoding: name, as: UTF8.self) } else { "" }
   }
 

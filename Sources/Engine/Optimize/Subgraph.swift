@@ -1,7 +1,7 @@
 // What a plan is made from: the nodes that some fetches need, in the order they will run in. Each pass of this folder reads
 // one subgraph and returns another:
 //
-//   Graph → extracted (here) → inlined → frozen → widened → folded → fused → Planner
+//   Graph, structured once (Loops, Branches) → extracted (here) → inlined → frozen → widened → folded → fused → Planner
 //
 // The order is found once, from data and control edges, when the part is cut out of its graph; every later pass keeps it. So
 // control edges are needed no more after that: a node that changes something is a target, and stands where it has to.
